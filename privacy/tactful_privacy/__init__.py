@@ -1,0 +1,1 @@
+"""Mechanisms, secure aggregation, accounting and audit: what the privacy claim rests on."""

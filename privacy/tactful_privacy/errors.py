@@ -1,0 +1,50 @@
+"""The root of every error of this project, and the ones that the privacy package raises.
+
+::
+
+    TactfulError
+    ├── InvalidInput (also ValueError)   an argument is out of range; names the field and the remedy
+    ├── WireError                        bytes that are not what they claim (wire/errors.py)
+    ├── ProtocolError                    a secure-aggregation message or plan that must not be answered
+    ├── BudgetExhausted                  the device's privacy budget does not cover the price
+    ├── ModulusTooSmall                  the sum could wrap round the modulus
+    └── LedgerBroken                     the chain of releases was edited, cut or reordered
+
+The device's errors (`tactful.errors`) and the server's hang from the same root.
+"""
+
+
+class TactfulError(Exception):
+    """Root of all errors. ``field`` names what is wrong, ``remedy`` what to do about it."""
+
+    def __init__(self, message: str, *, field: str = "", remedy: str = "") -> None:
+        self.field = field
+        self.remedy = remedy
+        parts = [f"{field}: {message}" if field else message]
+        if remedy:
+            parts.append(remedy)
+        super().__init__("; ".join(parts))
+
+
+class InvalidInput(TactfulError, ValueError):
+    """An argument is out of range or of the wrong kind."""
+
+
+class ProtocolError(TactfulError):
+    """A message of a round is wrong, out of order or hostile, and was refused."""
+
+
+class BudgetExhausted(TactfulError):
+    """A device's privacy budget does not cover the price of a round."""
+
+
+class ModulusTooSmall(TactfulError):
+    """The sum of the encoded contributions and the noise could wrap round the modulus."""
+
+
+class LedgerBroken(TactfulError):
+    """The ledger does not verify. ``line`` is the first line (from 1) at which it fails."""
+
+    def __init__(self, message: str, *, line: int, remedy: str = "") -> None:
+        self.line = line
+        super().__init__(message, field=f"ledger line {line}", remedy=remedy)
