@@ -82,7 +82,7 @@ class Dropped:
             f"kept {self.baskets_kept:,} baskets of {self.households_kept:,} households",
             f"of these, {self.kept_baskets_outside_slots:,} start outside {FIRST_HOUR}:00–{END_HOUR}:00: they count as "
             "baskets, but belong to no slot",
-            f"baskets whose lines disagree about the time: {self.baskets_with_conflicting_times:,} (the earliest counts)",
+            f"baskets whose lines disagree about the time: {self.baskets_with_conflicting_times:,} (earliest taken)",
         ]
 
 
