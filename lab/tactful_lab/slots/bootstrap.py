@@ -34,8 +34,7 @@ class Interval:
 def household_sums(values: ArrayLike, household: ArrayLike, n_households: int) -> NDArray[np.float64]:
     """Sum of ``values`` (rows,) or (rows, slots) for each household index (rows,), shape (n_households,)."""
     per_row = np.asarray(values, dtype=np.float64).reshape(len(np.asarray(household)), -1).sum(axis=1)
-    sums: NDArray[np.float64] = np.bincount(np.asarray(household), weights=per_row, minlength=n_households)
-    return sums
+    return np.bincount(np.asarray(household), weights=per_row, minlength=n_households).astype(np.float64)
 
 
 def ratio_interval(

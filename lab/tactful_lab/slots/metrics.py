@@ -66,7 +66,7 @@ class CalibrationCurve:
 
 
 def calibration_curve(labels: ArrayLike, scores: ArrayLike, bins: int = CALIBRATION_BINS) -> CalibrationCurve:
-    """Observed rates in equal-mass bins: cut at quantiles of the score, equal scores never parted, empty bins omitted."""
+    """Observed rates in equal-mass bins: cut at quantiles of the score, equal scores not parted, empty bins omitted."""
     y, p = _flat(labels, scores)
     edges = np.quantile(p, np.arange(1, bins) / bins, method="higher")
     where = np.searchsorted(edges, p, side="right")
