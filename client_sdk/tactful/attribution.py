@@ -1,0 +1,127 @@
+"""What the parts of Δp and Δh are made of: integrated gradients in closed form.
+
+The method is integrated gradients (Sundararajan, Taly & Yan 2017, arXiv:1703.01365, eq. 1), which is Aumann–Shapley
+along the straight line x(t) = t·x from the baseline x = 0 (no habit, no past pushes, the average person). For a
+function g of one linear form, u(t) = u₀ + t·Σ wᵢxᵢ,
+
+    IGᵢ = xᵢ ∫₀¹ ∂g/∂xᵢ dt = wᵢxᵢ ∫₀¹ g′(u(t)) dt = wᵢxᵢ · (g(u₁) − g(u₀)) / (u₁ − u₀),
+
+the mean slope of g between the two ends times the input's own logit. The path integral is linear in the function, so
+a difference of two such g's is attributed as the difference of the attributions. The sum over i telescopes to
+g(u₁) − g(u₀): that is completeness, and nothing is ever rescaled to reach it.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tactful.model import DOSAGE_HALF_LIVES_D, HAZARD_BASE_LOGIT, OPEN_RATE_PRIOR
+from tactful.scoring import Outlook, features
+from tactful.types import DeviceView
+
+Array = NDArray[np.float64]
+# Below this distance of the ends the chord is rounding noise; the slope in the middle is exact to O(distance²).
+_CHORD = 1e-5
+PERSONAL = ("personal_activity", "personal_slot", "personal_response", "personal_slot_response")
+DOSES = tuple(f"recent_pushes_{half_life:g}d" for half_life in DOSAGE_HALF_LIVES_D)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attribution:
+    """``contributions[i]`` of ``names[i]``; with ``baseline`` they add up to the quantity attributed."""
+
+    names: tuple[str, ...]
+    contributions: Array
+    baseline: float
+
+    def scaled(self, factor: float) -> "Attribution":
+        """Return the attribution of ``factor`` times the quantity (its unit changed, nothing else)."""
+        return Attribution(self.names, factor * self.contributions, factor * self.baseline)
+
+
+def logistic(u: float) -> float:
+    """Return 1/(1 + e^−u) without overflow."""
+    return 0.5 * (1.0 + math.tanh(0.5 * u))
+
+
+def logistic_slope(u: float) -> float:
+    """Return the derivative σ(1 − σ)."""
+    return logistic(u) * (1.0 - logistic(u))
+
+
+def bell(u: float) -> float:
+    """Return σ(u)(1 − σ(u)), the shape of the prior effect."""
+    return logistic_slope(u)
+
+
+def bell_slope(u: float) -> float:
+    """Return the derivative of `bell`, σ(1 − σ)(1 − 2σ)."""
+    return logistic_slope(u) * (1.0 - 2.0 * logistic(u))
+
+
+def mean_slope(g: Callable[[float], float], slope: Callable[[float], float], start: float, end: float) -> float:
+    """Return ∫₀¹ g′(start + t(end − start)) dt: the chord of g, or the slope in the middle of a very short one."""
+    if abs(end - start) < _CHORD:
+        return slope(0.5 * (start + end))
+    return (g(end) - g(start)) / (end - start)
+
+
+def attribute(
+    g: Callable[[float], float], slope: Callable[[float], float], parts: Array, start: float = 0.0
+) -> tuple[Array, float]:
+    """Attribute g(start + Σ parts) to its parts; returns contributions like ``parts`` and the baseline g(start)."""
+    end = start + float(parts.sum())
+    return parts * mean_slope(g, slope, start, end), g(start)
+
+
+@lru_cache(maxsize=8)
+def names(count: int) -> tuple[str, ...]:
+    """Return the names of ``count`` features followed by those of the personal layer and of the dosages."""
+    return _feature_names(count) + PERSONAL + DOSES
+
+
+def _feature_names(count: int) -> tuple[str, ...]:
+    from tactful.features import FEATURES
+
+    known = tuple(spec.name for spec in FEATURES)
+    return known if len(known) == count else tuple(f"feature_{i:02d}" for i in range(count))
+
+
+def _parts(view: DeviceView, ahead: Outlook, index: int) -> tuple[Array, Array, Array]:
+    """Return what each named input adds to η, to T and to the hazard's logit, each (D + 4 + 3,)."""
+    day, slot = int(ahead.openings.day[index]), int(ahead.openings.slot[index])
+    phi, model, personal = features(view)[day, slot].astype(np.float64), view.model, view.personal
+    count, doses, none = phi.size, ahead.doses[index], np.zeros(3)
+    size = count + len(PERSONAL) + len(DOSES)
+    eta, effect, hazard = np.zeros(size), np.zeros(size), np.zeros(size)
+    eta[:count], effect[:count], hazard[:count] = phi * model.alpha, phi * model.beta, phi * model.hazard
+    eta[count : count + 2] = personal.activity_intercept, personal.activity_slots[slot]
+    effect[count + 2 : count + 4] = personal.push_intercept, personal.push_slots[slot]
+    eta[-3:], effect[-3:], hazard[-3:] = none, -model.kappa * doses, model.hazard_dosage * doses
+    return eta, effect, hazard
+
+
+def delta_p(view: DeviceView, ahead: Outlook, index: int) -> Attribution:
+    """Attribute Δp of one opening: r₀·σ(η)(1 − σ(η)) in the prior, σ(η + T) − σ(η) once learned."""
+    eta, effect, _ = _parts(view, ahead, index)
+    labels = names(eta.size - len(PERSONAL) - len(DOSES))
+    if ahead.basis == "prior":
+        contributions, baseline = attribute(bell, bell_slope, eta)
+        return Attribution(labels, OPEN_RATE_PRIOR * contributions, OPEN_RATE_PRIOR * baseline)
+    pushed, pushed_base = attribute(logistic, logistic_slope, eta + effect)
+    alone, alone_base = attribute(logistic, logistic_slope, eta)
+    return Attribution(labels, pushed - alone, pushed_base - alone_base)
+
+
+def delta_h(view: DeviceView, ahead: Outlook, index: int) -> Attribution:
+    """Attribute Δh of one opening, h(D + 1) − h(D); the one push more is part of both ends, not of the path."""
+    _, _, hazard = _parts(view, ahead, index)
+    labels = names(hazard.size - len(PERSONAL) - len(DOSES))
+    one_more = HAZARD_BASE_LOGIT + float(view.model.hazard_dosage.sum())
+    after, after_base = attribute(logistic, logistic_slope, hazard, one_more)
+    before, before_base = attribute(logistic, logistic_slope, hazard, HAZARD_BASE_LOGIT)
+    return Attribution(labels, after - before, after_base - before_base)

@@ -1,0 +1,152 @@
+"""How often: the weekly budget k that maximises the device's own concave utility U(k) − νk, and its dual price μ.
+
+U(k) is what the k best openings of a week are worth together, where every pair of pushes costs fatigue by how close
+they are. Choosing greedily gives gains that never increase (a choice can only lower what is left), so U is concave in
+k and the best k is the last whose gain exceeds ν. Nothing of it leaves the device.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tactful.model import DOSAGE_HALF_LIVES_D
+from tactful.scoring import Outlook
+from tactful.settings import DAY_S, PolicySettings
+from tactful.types import DeviceView, PacingState
+
+Array = NDArray[np.float64]
+WEEK_D = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Openings in the order in which they were chosen, and the gain of each in minor units (never increasing)."""
+
+    picks: tuple[int, ...]
+    gains_minor: tuple[float, ...]
+
+    @property
+    def utility_minor(self) -> tuple[float, ...]:
+        """U(0), U(1), …, U(k)."""
+        total, levels = 0.0, [0.0]
+        for gain in self.gains_minor:
+            total += gain
+            levels.append(total)
+        return tuple(levels)
+
+
+def closeness(start_s: Array) -> Array:
+    """Return (P, P) in [0, 1]: the dosage that a push in one opening leaves (mean over half-lives) in another."""
+    return _closeness(np.ascontiguousarray(start_s, dtype=np.float64).tobytes())
+
+
+@lru_cache(maxsize=64)
+def _closeness(start_s: bytes) -> Array:
+    times = np.frombuffer(start_s, dtype=np.float64)
+    apart_d = np.abs(times[:, None] - times[None, :]) / DAY_S
+    result: Array = np.mean([np.exp2(-apart_d / half_life) for half_life in DOSAGE_HALF_LIVES_D], axis=0)
+    result.setflags(write=False)
+    return result
+
+
+def best_openings(
+    scores_minor: Array,
+    start_s: Array,
+    *,
+    fatigue_minor: float,
+    price_minor: float,
+    limit: int,
+    settings: PolicySettings,
+) -> Choice:
+    """Choose greedily up to ``limit`` openings whose gain exceeds ``price_minor`` (ν).
+
+    Args:
+        scores_minor: S of each opening on its own, (P,); −inf where nothing may be sent.
+        start_s: seconds since the epoch, (P,).
+        fatigue_minor: price of one unit of dosage.
+        price_minor: what each push must gain at least.
+        limit: at most so many.
+        settings: the minimum gap and the cap per day exclude openings too close to one chosen.
+    """
+    if not scores_minor.size:
+        return Choice((), ())
+    near, left = closeness(start_s), scores_minor.astype(np.float64, copy=True)
+    rails, same_day = settings.guardrails, np.zeros(left.shape)
+    picks, gains = list[int](), list[float]()
+    while len(picks) < limit:
+        best = int(left.argmax())
+        if not left[best] > price_minor:
+            break
+        picks.append(best)
+        gains.append(float(left[best]))
+        apart_s = np.abs(start_s - start_s[best])
+        same_day += apart_s < DAY_S
+        left -= fatigue_minor * near[best]
+        left[(apart_s < rails.minimum_gap_s) | (same_day >= rails.max_per_day)] = -np.inf
+        left[best] = -np.inf
+    return Choice(tuple(picks), tuple(gains))
+
+
+def fatigue_price(view: DeviceView) -> float:
+    """Return what one unit of dosage costs this device, in minor units."""
+    return view.settings.fatigue_minor_per_dose * float(view.personal.fatigue_multiplier)
+
+
+def budget_choice(view: DeviceView, rested: Outlook) -> Choice:
+    """Return the best openings of the next seven days for a rested device (no dosage) at the reference value."""
+    settings = view.settings
+    worth = settings.reference_value_minor * settings.unknown_interest
+    scores = worth * rested.delta_p - settings.opt_out_cost_minor * rested.delta_h
+    within = rested.openings.day < WEEK_D
+    return best_openings(
+        scores[within],
+        rested.openings.start_s[within],
+        fatigue_minor=fatigue_price(view),
+        price_minor=view.fleet_price_minor,
+        limit=settings.guardrails.max_per_week,
+        settings=settings,
+    )
+
+
+def weekly_budget(view: DeviceView, rested: Outlook) -> int:
+    """Return k, halved (rounded down) for every "too often" said in the last ``feedback_d`` days."""
+    return len(budget_choice(view, rested).picks) >> complaints_of_frequency(view)
+
+
+def complaints_of_frequency(view: DeviceView) -> int:
+    """Return how many times "too often" was said in the last ``feedback_d`` days."""
+    horizon_s = view.settings.feedback_d * DAY_S
+    return sum(r.kind == "too_often" and (view.now - r.at).total_seconds() < horizon_s for r in view.feedback)
+
+
+def current(state: PacingState, today: date) -> PacingState:
+    """Return the state of the local week that ``today`` lies in: an old week's count does not carry over."""
+    monday = today - timedelta(days=today.weekday())
+    return state if monday <= state.week_start else PacingState(monday, 0, state.price_minor)
+
+
+def price_minor(state: PacingState, budget: int, elapsed: float, settings: PolicySettings) -> float:
+    """Return μ now: the week's price, raised where sends run ahead of the budget's even pace, never below zero.
+
+    ``elapsed`` is the share of the local week that has passed, in [0, 1].
+    """
+    ahead = state.sent - budget * min(1.0, max(0.0, elapsed))
+    return max(0.0, state.price_minor + settings.pacing_step_minor * ahead)
+
+
+def after_send(state: PacingState, today: date, budget: int, settings: PolicySettings) -> PacingState:
+    """Return the state after one more promotional push was sent on the local day ``today``."""
+    rolled = roll(state, today, budget, settings)
+    return replace(rolled, sent=rolled.sent + 1)
+
+
+def roll(state: PacingState, today: date, budget: int, settings: PolicySettings) -> PacingState:
+    """Return the state of the week of ``today``; closing a week moves μ along the dual's subgradient, sent − budget."""
+    monday = today - timedelta(days=today.weekday())
+    if monday <= state.week_start:
+        return state
+    price = max(0.0, state.price_minor + settings.pacing_step_minor * (state.sent - budget))
+    return PacingState(monday, 0, price)

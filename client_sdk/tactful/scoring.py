@@ -1,0 +1,165 @@
+"""The score of a push in each opening of the coming days: S = v·Δp − C_out·Δh − fatigue − μ − ν, in minor units.
+
+With η = α·φ + a_u + t_u[slot] the logit of being active anyway, T = β·φ − κ·D + b_u + s_u[slot] the effect of a push
+on that logit and D the dosage at that time:
+
+- Δp = σ(η + T) − σ(η) once pushes have been answered (``basis: learned``);
+- Δp₀ = r₀·σ(η)(1 − σ(η)) until then (``basis: prior``): the first-order form of the same difference with T = r₀, the
+  public open rate;
+- Δh = h(D + 1) − h(D) ≥ 0 with h = σ(h₀ + γ·φ + γ_D·D), γ_D ≥ 0: what one more push adds to the hazard of opting out.
+
+Everything is vectorised over the openings (P of them); nothing here depends on the candidate but ``v``.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tactful.guardrails import Openings
+from tactful.model import DOSAGE_HALF_LIVES_D, HAZARD_BASE_LOGIT, OPEN_RATE_PRIOR, dosage
+from tactful.settings import DAY_S
+from tactful.types import DeviceView
+
+Array = NDArray[np.float64]
+TERMS = ("value", "opt_out", "fatigue", "pacing", "fleet")
+_HALF_LIVES_D = np.asarray(DOSAGE_HALF_LIVES_D, dtype=np.float64)
+
+
+def sigmoid(x: Array) -> Array:
+    """Return 1/(1 + e^−x) elementwise, without overflow."""
+    result: Array = 0.5 * (1.0 + np.tanh(0.5 * x))
+    return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forms:
+    """The logits of every opening before any push is counted: η, T without −κ·D, h without γ_D·D; float64 (P,)."""
+
+    openings: Openings
+    eta: Array
+    effect: Array
+    hazard: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlook:
+    """What the coming openings look like for one device, before any candidate: all arrays float64 (P,).
+
+    ``eta``: activity logit. ``effect``: T. ``delta_p``, ``delta_h``: probabilities. ``doses``: (P, 3) dosage at each
+    opening, if nothing is sent until then. ``fatigue_minor``: the fatigue proxy. ``basis``: "prior" or "learned".
+    """
+
+    openings: Openings
+    eta: Array
+    effect: Array
+    delta_p: Array
+    delta_h: Array
+    doses: Array
+    fatigue_minor: Array
+    basis: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """The terms of S in each opening, signs included: (P,) arrays and two prices; ``total`` is their sum in order."""
+
+    value: Array
+    opt_out: Array
+    fatigue: Array
+    pacing: float
+    fleet: float
+    total: Array
+
+    def terms(self, index: int) -> tuple[tuple[str, float], ...]:
+        """Return (name, contribution) of one opening; adding them from the left gives ``total[index]`` exactly."""
+        parts = (self.value[index], self.opt_out[index], self.fatigue[index], self.pacing, self.fleet)
+        return tuple((name, float(part)) for name, part in zip(TERMS, parts, strict=True))
+
+
+def basis(view: DeviceView) -> str:
+    """Return "learned" once the shared effect or the personal one has moved from its prior, else "prior"."""
+    personal = view.personal
+    learned = view.model.beta.any() or personal.push_intercept != 0.0 or np.any(personal.push_slots)
+    return "learned" if learned else "prior"
+
+
+def forms(view: DeviceView, openings: Openings) -> Forms:
+    """Compute the three linear forms of every opening in one pass over the features."""
+    model, personal = view.model, view.personal
+    weights = np.array((model.alpha, model.beta, model.hazard))
+    eta, effect, hazard = weights @ features(view)[openings.day, openings.slot].T
+    eta += personal.activity_intercept + personal.activity_slots[openings.slot]
+    effect += personal.push_intercept + personal.push_slots[openings.slot]
+    return Forms(openings, eta, effect, hazard + HAZARD_BASE_LOGIT)
+
+
+def outlook(view: DeviceView, base: Forms, doses_now: Array | None = None) -> Outlook:
+    """Compute Δp, Δh and fatigue of every opening; ``doses_now`` (3,) replaces the dosage counted from the pushes."""
+    openings, model, rests_on = base.openings, view.model, basis(view)
+    doses_now = current_dosage(view) if doses_now is None else doses_now
+    ahead_d = np.maximum(openings.start_s - view.now.timestamp(), 0.0) / DAY_S
+    doses = doses_now * np.exp2(ahead_d[:, None] / -_HALF_LIVES_D)
+    effect = base.effect - doses @ model.kappa
+    hazard_logit = base.hazard + doses @ model.hazard_dosage
+    delta_h = sigmoid(hazard_logit + float(model.hazard_dosage.sum())) - sigmoid(hazard_logit)
+    per_dose = view.settings.fatigue_minor_per_dose * view.personal.fatigue_multiplier / _HALF_LIVES_D.size
+    delta_p = _delta_p(base.eta, effect, rests_on)
+    return Outlook(openings, base.eta, effect, delta_p, delta_h, doses, per_dose * doses.sum(axis=1), rests_on)
+
+
+def _delta_p(eta: Array, effect: Array, rests_on: str) -> Array:
+    active = sigmoid(eta)
+    if rests_on == "prior":
+        prior: Array = OPEN_RATE_PRIOR * active * (1.0 - active)
+        return prior
+    return sigmoid(eta + effect) - active
+
+
+def features(view: DeviceView) -> NDArray[Any]:
+    """Return the feature block; only called for views that may be personalised."""
+    if view.phi is None:
+        raise TypeError("a view without features has no outlook")
+    return view.phi
+
+
+def current_dosage(view: DeviceView) -> Array:
+    """Return the decayed count of past promotional pushes for each half-life, (3,)."""
+    now_s = view.now.timestamp()
+    ages = [max(0.0, now_s - push.at.timestamp()) / DAY_S for push in view.pushes if push.kind == "promotional"]
+    return np.asarray(dosage(np.array(ages, dtype=np.float64)), dtype=np.float64)
+
+
+def score(view: DeviceView, ahead: Outlook, worth_minor: float, price_minor: float) -> Scores:
+    """Return S of every opening for a message worth ``worth_minor`` at the pacing price ``price_minor``."""
+    value = worth_minor * ahead.delta_p
+    opt_out = -view.settings.opt_out_cost_minor * ahead.delta_h
+    fatigue, pacing, fleet = -ahead.fatigue_minor, -price_minor, -view.fleet_price_minor
+    return Scores(value, opt_out, fatigue, pacing, fleet, (((value + opt_out) + fatigue) + pacing) + fleet)
+
+
+def deviation(view: DeviceView, ahead: Outlook, index: int, worth_minor: float) -> float:
+    """Return the posterior standard deviation of S in one opening by the delta method, in minor units.
+
+    Var S ≈ v²·[(∂Δp/∂η)²·Var η + (∂Δp/∂T)²·Var T]; Var η and Var T are the personal layer's (intercept plus slot
+    offset), in the prior Var T is the square of ``prior_effect_deviation``.
+    """
+    slot, personal = 1 + int(ahead.openings.slot[index]), view.personal
+    active = _logistic(float(ahead.eta[index]))
+    slope = active * (1.0 - active)
+    if ahead.basis == "prior":
+        by_eta, by_effect = OPEN_RATE_PRIOR * slope * (1.0 - 2.0 * active), slope
+        effect_variance = view.settings.prior_effect_deviation**2
+    else:
+        pushed = _logistic(float(ahead.eta[index] + ahead.effect[index]))
+        by_effect = pushed * (1.0 - pushed)
+        by_eta = by_effect - slope
+        effect_variance = float(personal.push_variance[0] + personal.push_variance[slot])
+    eta_variance = float(personal.activity_variance[0] + personal.activity_variance[slot])
+    return worth_minor * math.sqrt(by_eta**2 * eta_variance + by_effect**2 * effect_variance)
+
+
+def _logistic(x: float) -> float:
+    return 0.5 * (1.0 + math.tanh(0.5 * x))
