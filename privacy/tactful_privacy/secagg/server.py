@@ -1,0 +1,303 @@
+"""The server's side of secure aggregation: collects, checks, passes on, and opens the sum or nothing.
+
+Nothing that the server does here is trusted by a host; its checks only keep one host's fault from spoiling
+the round of the others.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tactful_privacy.secagg import errors, rules
+from tactful_privacy.secagg.opening import open_sum
+from tactful_privacy.wire import (
+    Contribution,
+    KeyDirectory,
+    KeyRing,
+    RoundPlan,
+    ShareBundle,
+    ShareDelivery,
+    Signed,
+    SurvivorCertificate,
+    SurvivorList,
+    SurvivorSignature,
+    UnmaskShares,
+    digest,
+)
+
+COLLECTING = ("keys", "shares", "contribution", "sign", "unmask")
+"""The stages in which hosts answer, in order; afterwards a round is ``opened`` or ``void``."""
+
+
+@dataclass(slots=True)
+class _Collected:
+    stage: str = "keys"
+    answers: dict[str, dict[str, bytes]] = field(default_factory=lambda: {stage: {} for stage in COLLECTING})
+
+
+class Aggregator:
+    """The server in one round: `accept` answers of the current stage, `close_stage` to get the next requests, `open`.
+
+    Args:
+        plan: the signed plan's content.
+        directory: the roster which it names.
+    """
+
+    def __init__(self, plan: RoundPlan, directory: KeyDirectory) -> None:
+        self._round = rules.Round(plan, directory)
+        self._state = _Collected()
+        self._ring: rules.Ring | None = None
+
+    @property
+    def stage(self) -> str:
+        """One of ``keys``, ``shares``, ``contribution``, ``sign``, ``unmask``, ``opened``, ``void``."""
+        return self._state.stage
+
+    @property
+    def plan_digest(self) -> bytes:
+        """Names the round, 32 bytes."""
+        return self._round.plan_digest
+
+    @property
+    def survivors(self) -> tuple[str, ...]:
+        """The hosts whose contributions are (or would be) in the sum, sorted."""
+        return self.answered("contribution")
+
+    @property
+    def keys_digest(self) -> bytes:
+        """Digest of the round's key ring, 32 bytes. Raises `OutOfOrder` before the stage ``keys`` is closed."""
+        return self._opened_ring().digest
+
+    def answered(self, stage: str) -> tuple[str, ...]:
+        """The hosts that answered a stage, sorted."""
+        return tuple(sorted(self._state.answers[stage]))
+
+    def expected(self) -> tuple[str, ...]:
+        """The hosts that may answer the current stage, sorted."""
+        if self.stage == "keys":
+            return self._round.directory.host_ids
+        if self.stage not in COLLECTING:
+            return ()
+        if self.stage == "unmask":  # a survivor that missed the signing stage still helps to open
+            return self.survivors
+        return self.answered(COLLECTING[COLLECTING.index(self.stage) - 1])
+
+    def accept(self, data: bytes) -> str:
+        """Check one host's answer to the current stage and keep it; return the host id.
+
+        The same bytes again change nothing.
+
+        Raises:
+            SecaggError: UnknownHost, NotAnswering, ForgedSignature, WrongPlan, WrongKeyRing, WrongVector, MissingShare,
+                SecondMessage, SecondSurvivorList, OutOfOrder.
+            WireError: the bytes do not decode.
+        """
+        checks = {
+            "keys": self._check_offer,
+            "shares": self._check_bundle,
+            "contribution": self._check_contribution,
+            "sign": self._check_signature,
+            "unmask": self._check_unmask,
+        }
+        if self.stage not in checks:
+            raise errors.OutOfOrder(f"the round is {self.stage}", field="stage", remedy="start another round")
+        host_id = checks[self.stage](data)
+        kept = self._state.answers[self.stage]
+        if kept.setdefault(host_id, data) != data:
+            message = f"{host_id!r} answered {self.stage!r} twice"
+            raise errors.SecondMessage(message, field="host_id", remedy="resend the identical bytes")
+        return host_id
+
+    def close_stage(self) -> Mapping[str, bytes]:
+        """End the current stage; return, per host that may go on, the request of the next one.
+
+        After ``unmask`` there is no next request: call `open`.
+
+        Raises:
+            TooFewSurvivors: fewer than n_min hosts answered; the round is void for good.
+            OutOfOrder: the round is opened or void.
+        """
+        if self.stage not in COLLECTING:
+            raise errors.OutOfOrder(f"the round is {self.stage}", field="stage", remedy="start another round")
+        answered = self.answered(self.stage)
+        if len(answered) < self._round.plan.n_min:
+            message = f"{len(answered)} hosts answered {self.stage!r}, {self._round.plan.n_min} are needed"
+            self._state.stage = "void"
+            raise errors.TooFewSurvivors(message, field="n_min", remedy="nothing was opened; plan another attempt")
+        requests = self._next_requests()
+        if self.stage != "unmask":
+            self._state.stage = COLLECTING[COLLECTING.index(self.stage) + 1]
+        return requests
+
+    def open(self) -> NDArray[np.int64]:
+        """Return the exact sum of the survivors' encoded contributions and noise, centred in [-2^31, 2^31).
+
+        Returns:
+            int64, shape (plan.dimension,), in grid units.
+
+        Raises:
+            TooFewSurvivors: fewer than n_min hosts gave their shares; the round is void.
+            WrongShare: shares do not reconstruct what a host committed to; nothing is opened.
+            OutOfOrder: an earlier stage is not closed.
+        """
+        if self.stage not in ("unmask", "opened"):
+            raise errors.OutOfOrder(f"the round is at {self.stage!r}", field="stage", remedy="close the stages first")
+        if self.stage == "unmask":
+            self.close_stage()
+        total = open_sum(self._round, self._opened_ring(), self._state.answers)
+        self._state.stage = "opened"
+        return total
+
+    # Requests
+
+    def _next_requests(self) -> Mapping[str, bytes]:
+        makers = {
+            "keys": self._key_ring,
+            "shares": self._deliveries,
+            "contribution": self._survivor_list,
+            "sign": self._certificate,
+        }
+        return makers[self.stage]() if self.stage in makers else {}
+
+    def _key_ring(self) -> Mapping[str, bytes]:
+        offers = self._state.answers["keys"]
+        ring = KeyRing(self.plan_digest, tuple(offers[host_id] for host_id in sorted(offers)))
+        self._ring = rules.Ring.open(self._round, ring)
+        return dict.fromkeys(sorted(offers), ring.encode())
+
+    def _deliveries(self) -> Mapping[str, bytes]:
+        bundles = {host_id: self._bundle(host_id) for host_id in self.answered("shares")}
+        senders = tuple(sorted(bundles))
+        out = {}
+        for recipient in senders:
+            sealed = tuple((sender, bundles[sender][recipient]) for sender in senders if sender != recipient)
+            out[recipient] = ShareDelivery(self.plan_digest, self.keys_digest, recipient, sealed, senders).encode()
+        return out
+
+    def _bundle(self, host_id: str) -> dict[str, bytes]:
+        payload = Signed.decode(self._state.answers["shares"][host_id]).payload
+        return dict(ShareBundle.decode(payload).ciphertexts)
+
+    def _list(self) -> SurvivorList:
+        return SurvivorList(self.plan_digest, self.keys_digest, self._round.plan.previous_head, self.survivors)
+
+    def _survivor_list(self) -> Mapping[str, bytes]:
+        return dict.fromkeys(self.survivors, self._list().encode())
+
+    def _certificate(self) -> Mapping[str, bytes]:
+        signatures = self._state.answers["sign"]
+        signed = tuple(SurvivorSignature.decode(signatures[host_id]) for host_id in sorted(signatures))
+        certificate = SurvivorCertificate(self._list(), signed)
+        rules.check_certificate(self._round, certificate)
+        return dict.fromkeys(self.survivors, certificate.encode())
+
+    # Answers
+
+    def _require_expected(self, host_id: str) -> None:
+        self._round.identity(host_id)
+        if host_id not in self.expected():
+            message = f"{host_id!r} did not answer the stage before {self.stage!r}"
+            raise errors.NotAnswering(message, field="host_id", remedy="wait for the next round")
+
+    def _check_offer(self, data: bytes) -> str:
+        return rules.open_offer(self._round, data).host_id
+
+    def _check_bundle(self, data: bytes) -> str:
+        claimed = ShareBundle.decode(Signed.decode(data).payload)
+        self._require_expected(claimed.host_id)
+        bundle = rules.open_from_host(self._round, data, ShareBundle, claimed.host_id)
+        self._check_digests(bundle.plan_digest, bundle.keys_digest, "ShareBundle")
+        if {name for name, _ in bundle.ciphertexts} != set(self.answered("keys")):
+            message = "does not address every host of the ring"
+            raise errors.MissingShare(message, field="ciphertexts", remedy="send one share to each")
+        return bundle.host_id
+
+    def _check_contribution(self, data: bytes) -> str:
+        claimed = Contribution.decode(Signed.decode(data).payload)
+        self._require_expected(claimed.host_id)
+        contribution = rules.open_from_host(self._round, data, Contribution, claimed.host_id)
+        self._check_digests(contribution.plan_digest, contribution.keys_digest, "Contribution")
+        if contribution.length != self._round.plan.dimension:
+            message = f"{contribution.length} elements, {self._round.plan.dimension} planned"
+            raise errors.WrongVector(message, field="Contribution.vector", remedy="encode the plan's layout")
+        return contribution.host_id
+
+    def _check_signature(self, data: bytes) -> str:
+        signature = SurvivorSignature.decode(data)
+        self._require_expected(signature.host_id)
+        if signature.list_digest != digest(self._list()):
+            message = f"{signature.host_id!r} signs another list"
+            raise errors.SecondSurvivorList(message, field="list_digest", remedy="sign the list that was sent")
+        rules.check_survivor(self._round, signature, self._list())
+        return signature.host_id
+
+    def _check_unmask(self, data: bytes) -> str:
+        claimed = UnmaskShares.decode(Signed.decode(data).payload)
+        self._require_expected(claimed.host_id)
+        message = rules.open_from_host(self._round, data, UnmaskShares, claimed.host_id)
+        self._round.check_plan_digest(message.plan_digest, "UnmaskShares")
+        if message.list_digest != digest(self._list()):
+            raise errors.SecondSurvivorList("unmasks another list", field="list_digest", remedy="unmask the one sent")
+        dropped = set(self.answered("shares")) - set(self.survivors)
+        seeds, mask_keys = dict(message.self_seed_shares), dict(message.mask_key_shares)
+        if seeds.keys() != set(self.survivors) or mask_keys.keys() != dropped:
+            remedy = "give one share per share-sender: self seeds of survivors, mask keys of the others"
+            raise errors.MissingShare("shares do not fit the list", field="UnmaskShares", remedy=remedy)
+        return message.host_id
+
+    def _check_digests(self, plan_digest: bytes, keys_digest: bytes, message: str) -> None:
+        self._round.check_plan_digest(plan_digest, message)
+        if keys_digest != self.keys_digest:
+            raise errors.WrongKeyRing("is of other keys", field=f"{message}.keys_digest", remedy="answer the ring sent")
+
+    def _opened_ring(self) -> rules.Ring:
+        if self._ring is None:
+            raise errors.OutOfOrder("keys are still collected", field="stage", remedy="close the stage first")
+        return self._ring
+
+    # Persistence
+
+    def to_bytes(self) -> bytes:
+        """Return the collected answers, for a server that resumes. Holds nothing that a host did not send it."""
+        answers = {
+            stage: {host: data.hex() for host, data in kept.items()} for stage, kept in self._state.answers.items()
+        }
+        return json.dumps({"stage": self.stage, "answers": answers}, sort_keys=True).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, plan: RoundPlan, directory: KeyDirectory) -> "Aggregator":
+        """Resume; every stored answer is checked again.
+
+        Raises:
+            StateUnreadable: the bytes are not those of `to_bytes`.
+            SecaggError, WireError: a stored answer does not verify under this plan and roster.
+        """
+        try:
+            values = json.loads(data)
+            stage, stored = values["stage"], values["answers"]
+            answers = {name: {host: bytes.fromhex(x) for host, x in stored[name].items()} for name in COLLECTING}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise errors.StateUnreadable(type(error).__name__, field="round state", remedy="void the round") from error
+        resumed = cls(plan, directory)
+        resumed._replay(str(stage), answers)
+        return resumed
+
+    def _replay(self, stage: str, answers: Mapping[str, Mapping[str, bytes]]) -> None:
+        if stage not in (*COLLECTING, "opened", "void"):
+            raise errors.StateUnreadable(f"stage {stage!r}", field="round state", remedy="void the round")
+        for name in COLLECTING:
+            for data in _in_order(answers[name]):
+                self.accept(data)
+            if self.stage == stage:
+                return
+            if name == "unmask" or len(answers[name]) < self._round.plan.n_min:
+                break
+            self.close_stage()
+        self._state.stage = stage
+
+
+def _in_order(answers: Mapping[str, bytes]) -> Collection[bytes]:
+    return [answers[host_id] for host_id in sorted(answers)]
