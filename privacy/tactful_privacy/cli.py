@@ -133,7 +133,11 @@ def calibrate(
     modulus_bits: Annotated[int, typer.Option(help="Sums are modulo 2 to this power.")] = 32,
     as_json: Json = False,
 ) -> None:
-    """Print the noise, the grid and the share of the modulus that a promise needs."""
+    """Print the noise, the grid and the share of the modulus that a promise needs.
+
+    Figures in model units: sigma_host, sensitivity; in grid units of 2^-grid_exponent: names ending in _units, and
+    norm_bound_squared (squared); rho_per_round is an exact fraction; modulus_usage a share of half the modulus.
+    """
     from tactful_privacy.accounting.calibration import calibrate as find
 
     with _bad_input_exits_2():

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -263,6 +265,23 @@ def test_several_writers_make_one_chain(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert verify(path).entries == 41
+
+
+def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    """After kill -9 in the middle of appending, every entry whose append returned is there and verifies."""
+    path = tmp_path / "ledger.jsonl"
+    code = (
+        "import sys; from tactful_privacy.ledger import Ledger\n"
+        "ledger = Ledger(sys.argv[1]); ledger.append('genesis', {})\n"
+        "while True: print(ledger.append('void', {'text': 'x' * 5000}).index, flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        acknowledged = [int(writer.stdout.readline()) for _ in range(20)]
+        writer.kill()
+        acknowledged += map(int, writer.stdout.read().split())
+    mend(path)
+    assert verify(path).entries > acknowledged[-1]
 
 
 def test_a_held_lock_is_not_waited_for_forever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

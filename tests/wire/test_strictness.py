@@ -1,6 +1,7 @@
 """What the bytes of a message may not be, for every type; and what may not become a message at all."""
 
 import copy
+import doctest
 import json
 import tracemalloc
 from dataclasses import replace
@@ -269,3 +270,10 @@ def test_public_names_are_sorted_and_complete() -> None:
     assert len(wire.__all__) == len(public)
     assert {message.__name__ for message in wire.MESSAGE_TYPES} <= public
     assert {message.KIND for message in wire.MESSAGE_TYPES} == set(wire.Kind)
+
+
+def test_the_example_of_the_package_is_true() -> None:
+    """The example in the package's docstring prints what it says."""
+    found = doctest.testmod(wire)
+    assert found.attempted >= 3
+    assert not found.failed

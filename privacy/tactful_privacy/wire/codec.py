@@ -21,7 +21,6 @@ from tactful_privacy.wire.errors import (
     OutOfRange,
     TooLarge,
     Truncated,
-    WireError,
     WrongLength,
     WrongType,
 )
@@ -368,21 +367,3 @@ class Many(Codec[tuple[T, ...]], Generic[T]):
         if count > reader.remaining:
             raise Truncated(f"announces {count} entries, has {reader.remaining} bytes", field=name, remedy="resend it")
         return tuple(self.item.read(reader, name) for _ in range(count))
-
-
-__all__ = [
-    "Blob",
-    "Choice",
-    "Codec",
-    "Fixed",
-    "Many",
-    "Maybe",
-    "Pair",
-    "Rational",
-    "Reader",
-    "Text",
-    "Unsigned",
-    "WireError",
-    "require_limit",
-    "require_type",
-]
