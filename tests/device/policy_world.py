@@ -39,6 +39,11 @@ class FakePersonal:
     fatigue_multiplier: float = 1.0
 
 
+def evening_person() -> FakePersonal:
+    """Someone who is far more active from 18:00 to 20:00 than at any other time."""
+    return FakePersonal(activity_slots=np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1.5, 0.0]))
+
+
 def phi(seed: int = 0, days: int = 8) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1, 1, (days, 7, D)).astype(np.float32) * np.float32(0.2)
 

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -182,7 +183,7 @@ def check_limits(pushes, limits):
     times = [p.at for p in pushes]
     if not times:
         return
-    assert all(b - a >= timedelta(seconds=limits.minimum_gap_s) for a, b in zip(times, times[1:], strict=False))
+    assert all(b - a >= timedelta(seconds=limits.minimum_gap_s) for a, b in pairwise(times))
     assert in_window(times, HOUR) <= limits.max_per_hour
     assert in_window(times, 24 * HOUR) <= limits.max_per_day
     assert in_window(times, timedelta(days=7)) <= limits.max_per_week

@@ -53,7 +53,7 @@ def test_quiet_hours_within_the_hour_that_spring_skips_are_never_met():
 
 @pytest.mark.parametrize("start", [(2026, 3, 7, 12), (2026, 10, 31, 12)])
 def test_openings_keep_their_wall_clock_over_a_change(start):
-    """Every opening of the week begins at a slot's wall-clock hour, before and after the change, and lasts two hours."""
+    """Every opening of the week begins at a slot's wall-clock hour, before and after the change, for two hours."""
     seen = view(local("America/New_York", *start), timezone="America/New_York", settings=NO_CHANCE)
     ahead = openings(seen)
     assert len(ahead.start_s) == 56

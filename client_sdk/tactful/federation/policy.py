@@ -1,8 +1,7 @@
 """A host's own terms, and the check of a plan against them.
 
-Everything that protects a device is computed here from the host’s policy: the number t of colluding hosts it reckons
-with, the price ρ of a
-participation and its ceiling. What the plan says about them is compared, never believed.
+Everything that protects a device is computed here from the host's policy: the number t of colluding hosts it reckons
+with, the price ρ of a participation and its ceiling. What a plan says about them is compared, never believed.
 """
 
 import math
@@ -10,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tactful.federation import refusals
-from tactful_privacy.accounting.zcdp import rho_budget
-from tactful_privacy.errors import InvalidInput, ModulusTooSmall
+from tactful_privacy.accounting.zcdp import price, rho_budget
+from tactful_privacy.errors import ModulusTooSmall
 from tactful_privacy.mechanisms.headroom import assert_headroom
 from tactful_privacy.validate import at_least, fraction, positive
 from tactful_privacy.wire import KeyDirectory, RoundPlan, Signed, WireError, digest, open_signed
@@ -79,23 +78,6 @@ class ParticipationPolicy:
         return Fraction(rho_budget(self.epsilon, self.delta)) / self.participations
 
 
-def price(plan: RoundPlan, colluders: int) -> Fraction:
-    """Return ρ of one participation, exact: B²/(2(n_min − t)σ²), in zCDP (arXiv:1605.02065, arXiv:2004.00010 Thm 14).
-
-    Args:
-        plan: B² and σ² per host are in squared grid units; the noise of at least n_min − t honest hosts is in the sum.
-        colluders: t, from the policy of whoever asks.
-
-    Raises:
-        InvalidInput: no noise, or no honest host is left.
-    """
-    honest = plan.n_min - colluders
-    if honest < 1:
-        raise InvalidInput("no honest host would be left", field="colluders", remedy="raise n_min above it")
-    positive(noise_variance_units=plan.noise_variance_units)
-    return Fraction(plan.norm_bound_squared, 2 * honest * plan.noise_variance_units)
-
-
 def open_plan(signed: bytes | Signed, server_key: bytes) -> RoundPlan:
     """Return the plan if the pinned key signed it.
 
@@ -133,7 +115,7 @@ def check_plan(
     _check_threshold(plan, policy)
     _check_bound(plan)
     if plan.mode == REHEARSAL_MODE:
-        _check_rehearsal(plan, policy)
+        _check_rehearsal(plan)
     else:
         _check_noise(plan, policy)
     _check_modulus(plan, directory)
@@ -194,7 +176,9 @@ def _check_threshold(plan: RoundPlan, policy: ParticipationPolicy) -> None:
             remedy="plan for as many colluding hosts as the most careful host",
         )
     wrong = None
-    if plan.n_min < policy.n_min:
+    if plan.n_min <= plan.colluders:
+        wrong = f"{plan.n_min} hosts of which {plan.colluders} may collude: no honest one is left"
+    elif plan.n_min < policy.n_min:
         wrong = f"{plan.n_min} hosts, this host wants {policy.n_min}"
     elif plan.n_min > plan.n_hosts:
         wrong = f"{plan.n_min} of {plan.n_hosts} hosts"
@@ -224,13 +208,11 @@ def _check_bound(plan: RoundPlan) -> None:
         )
 
 
-def _check_rehearsal(plan: RoundPlan, policy: ParticipationPolicy) -> None:
+def _check_rehearsal(plan: RoundPlan) -> None:
     if plan.noise_variance_units or plan.rho:
         raise refusals.WrongPrice(
             "a rehearsal without noise has variance 0 and price 0", field="rho", remedy="plan it as 'distributed'"
         )
-    if plan.n_min <= policy.colluders:
-        raise refusals.ThresholdTooLow("no honest host would be left", field="n_min", remedy="raise n_min above t")
 
 
 def _check_noise(plan: RoundPlan, policy: ParticipationPolicy) -> None:
@@ -238,7 +220,7 @@ def _check_noise(plan: RoundPlan, policy: ParticipationPolicy) -> None:
     if plan.noise_variance_units < MIN_NOISE_VARIANCE_UNITS:
         message = f"σ² = {plan.noise_variance_units} grid units² is below {MIN_NOISE_VARIANCE_UNITS}"
         raise refusals.TooLittleNoise(message, field="noise_variance_units", remedy="choose a finer grid")
-    if plan.rho != price(plan, plan.colluders):
+    if plan.rho != price(plan.norm_bound_squared, plan.noise_variance_units, plan.n_min - plan.colluders):
         raise refusals.WrongPrice(
             f"{plan.rho} is not B²/(2(n_min − t)σ²)", field="rho", remedy="state the price that the noise gives"
         )
