@@ -128,6 +128,27 @@ def test_edit_with_a_new_hash_breaks_the_next_line(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"index":1', b'"index": 1'),
+        (b'"index":1', b'"index":7,"index":1'),
+        (b'"index":1', b'"index":1.0'),
+        (b"north", rb"\u006eorth"),
+        (b"{", b"{ "),
+    ],
+    ids=["space", "repeated key", "float", "escape", "leading space"],
+)
+def test_a_line_has_one_spelling(path: Path, old: bytes, new: bytes) -> None:
+    """A line that means the same but is spelled otherwise is an edit, although its hash would match."""
+    lines = lines_of(path)
+    lines[1] = lines[1].replace(old, new, 1)
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(LedgerBroken, match="edited: is not") as caught:
+        verify(path)
+    assert caught.value.line == 2
+
+
+@pytest.mark.parametrize(
     "line",
     [b"\n", b"{}\n", b"[1]\n", b'{"index":NaN}\n', b'{"index": 5}\n', b"[" * 100_000 + b"\n", b"\xff\n"],
     ids=["empty", "no keys", "list", "nan", "spaces", "deep", "not utf-8"],

@@ -361,9 +361,7 @@ class Many(Codec[tuple[T, ...]], Generic[T]):
             self.item.write(item, out)
 
     def read(self, reader: Reader, name: str) -> tuple[T, ...]:
-        """Take the count, then the values; a count that the remaining bytes cannot hold is `Truncated` at once."""
+        """Take the count, then, within the limits, the values."""
         count = reader.unsigned(COUNT_BYTES, name)
         self._check_count(count, name)
-        if count > reader.remaining:
-            raise Truncated(f"announces {count} entries, has {reader.remaining} bytes", field=name, remedy="resend it")
         return tuple(self.item.read(reader, name) for _ in range(count))
