@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tactful_privacy.errors import InvalidInput
-from tactful_privacy.mechanisms.entropy import Entropy, words
+from tactful_privacy.mechanisms.entropy import Entropy, EntropyFailure, words
 from tactful_privacy.mechanisms.lazy_uniform import LazyUniform, exp_minus_bounds
 
 MAX_VARIANCE = 1 << 100
@@ -39,6 +39,11 @@ MAX_VARIANCE = 1 << 100
 _MARGIN = 2.0**-32
 _ABSOLUTE_MARGIN = 2.0**-7  # in units of 2^-53
 _BATCH = 1 << 16
+# A stuck source must end in an error, not in a loop: a batch of 19 or more is empty with probability below 1/100, so 64
+# in a row, like a geometric tail of 512, do not happen (10^-128 and 10^-222).
+_PATIENCE = 64
+_LONGEST_TAIL = 512
+_STUCK = "the random source is stuck; do not release anything until it works"
 
 
 def sample(variance: int, size: int, *, entropy: Entropy = os.urandom) -> NDArray[np.int64]:
@@ -56,7 +61,7 @@ def sample(variance: int, size: int, *, entropy: Entropy = os.urandom) -> NDArra
     Raises:
         InvalidInput: a variance below 1, above 2^100 or not an integer, or a negative size. Noise of variance 0 is no
             noise and must not be had by accident.
-        EntropyFailure: the source failed or fell short.
+        EntropyFailure: the source failed, fell short or is stuck.
     """
     return _draw(_checked(variance, size), size, entropy, exact=False)
 
@@ -94,12 +99,15 @@ class _Target:
 def _draw(target: _Target, size: int, entropy: Entropy, *, exact: bool) -> NDArray[np.int64]:
     """Fill ``size`` places; ``exact`` sends every candidate through the integers (the tests force it)."""
     found: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
-    missing = size
+    missing, fruitless = size, 0
     while missing > 0:
         # About 0.48 of the candidates whose offset is below t survive, and at least half of the offsets are.
         batch = min(_BATCH, 3 * missing + 16)
         found.append(_candidates(target, batch, entropy, exact=exact)[:missing])
         missing -= len(found[-1])
+        fruitless = 0 if len(found[-1]) else fruitless + 1
+        if fruitless > _PATIENCE:
+            raise EntropyFailure("the bytes are not random", field="entropy", remedy=_STUCK)
     return np.concatenate(found)
 
 
@@ -157,5 +165,7 @@ def _decide(target: _Target, offset: int, tail: int, coin: int, entropy: Entropy
     quotient = 0
     while uniform.below_exp_minus(Fraction(quotient + 1)):
         quotient += 1
+        if quotient > _LONGEST_TAIL:
+            raise EntropyFailure("the bytes are not random", field="entropy", remedy=_STUCK)
     magnitude = offset + target.scale * quotient
     return magnitude, LazyUniform(coin, 64, entropy).below_exp_minus(target.exponent(offset, magnitude))

@@ -75,13 +75,13 @@ def encode_block(
     limits = _limits(clip_units, raw.shape[1], norm_bound_squared, half_ranges)
     if len(raw) * math.isqrt(norm_bound_squared) >= 1 << 63:
         raise InvalidInput("the sum may not fit int64", field="updates", remedy="encode fewer devices at once")
-    finite = np.isfinite(np.hstack([raw, extra])).all(axis=1, keepdims=True)
+    finite = np.asarray(np.isfinite(np.hstack([raw, extra])).all(axis=1))
     # Scaling by a power of two is exact, so the clip in model units is the clip in grid units.
     short = clip(raw, math.ldexp(limits, -grid_exponent))
     bounds = np.array(half_ranges, dtype=np.float64)
-    clamped = np.clip(_scaled(np.where(finite, extra, 0.0), grid_exponent), -bounds, bounds)
+    clamped = np.clip(_scaled(np.where(finite[:, None], extra, 0.0), grid_exponent), -bounds, bounds)
     rows = _round(np.hstack([np.ldexp(short, grid_exponent), clamped]), entropy)
-    accepted = finite[:, 0] & _within(rows, norm_bound_squared)
+    accepted = finite & _within(rows, norm_bound_squared)
     rows[~accepted] = 0
     return EncodedBlock(rows.sum(axis=0, dtype=np.int64), accepted, rows if keep_rows else None)
 
