@@ -114,11 +114,20 @@ def sentence(decision: Decision, lang: str = "en") -> str:
     code = decision.reasons[0].code if decision.reasons else "internal_error"
     said = [messages[f"action_{decision.action}"].format(**facts), messages[code].format(**facts)]
     said += [messages[r.code].format(**facts) for r in decision.reasons[1:] if r.code.startswith("no_")]
+    said += _possible(decision, messages, lang)
     if decision.action == "send" and code == "best_now":
         said.append(_because(decision.reasons, messages))
     if decision.score_minor is not None and decision.basis == "prior":
         said.append(messages["basis_prior"])
     return messages["joint"].join(part for part in said if part)
+
+
+def _possible(decision: Decision, messages: dict[str, str], lang: str) -> list[str]:
+    facts = dict(decision.reasons[0].detail) if decision.reasons else {}
+    if decision.action != "quiet" or "possible_from" not in facts:
+        return []
+    at = datetime.fromisoformat(facts["possible_from"])
+    return [messages["possible_from"].format(time=_clock(at, decision.created_at, decision.timezone, lang))]
 
 
 def slot_sentence(slot: SlotScore, lang: str = "en") -> str:

@@ -40,16 +40,20 @@ class Choice:
 
 def closeness(start_s: Array) -> Array:
     """Return (P, P) in [0, 1]: the dosage that a push in one opening leaves (mean over half-lives) in another."""
-    return _closeness(np.ascontiguousarray(start_s, dtype=np.float64).tobytes())
+    apart_d = np.abs(start_s[:, None] - start_s[None, :]) / DAY_S
+    result: Array = np.mean([np.exp2(-apart_d / half_life) for half_life in DOSAGE_HALF_LIVES_D], axis=0)
+    return result
 
 
 @lru_cache(maxsize=64)
-def _closeness(start_s: bytes) -> Array:
+def _geometry(start_s: bytes, minimum_gap_s: float) -> tuple[Array, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return for every pair of openings its `closeness`, whether it breaks the gap, and whether it lies within a day."""
     times = np.frombuffer(start_s, dtype=np.float64)
-    apart_d = np.abs(times[:, None] - times[None, :]) / DAY_S
-    result: Array = np.mean([np.exp2(-apart_d / half_life) for half_life in DOSAGE_HALF_LIVES_D], axis=0)
-    result.setflags(write=False)
-    return result
+    apart_s = np.abs(times[:, None] - times[None, :])
+    too_near = apart_s < minimum_gap_s
+    # An opening is always too near to itself, also where there is no minimum gap.
+    np.fill_diagonal(too_near, val=True)
+    return closeness(times), too_near, apart_s < DAY_S
 
 
 def best_openings(
@@ -73,8 +77,9 @@ def best_openings(
     """
     if not scores_minor.size:
         return Choice((), ())
-    near, left = closeness(start_s), scores_minor.astype(np.float64, copy=True)
-    rails, same_day = settings.guardrails, np.zeros(left.shape)
+    rails, left = settings.guardrails, scores_minor.astype(np.float64, copy=True)
+    near, too_near, within_day = _geometry(start_s.tobytes(), rails.minimum_gap_s)
+    same_day = np.zeros(left.shape)
     picks, gains = list[int](), list[float]()
     while len(picks) < limit:
         best = int(left.argmax())
@@ -82,11 +87,9 @@ def best_openings(
             break
         picks.append(best)
         gains.append(float(left[best]))
-        apart_s = np.abs(start_s - start_s[best])
-        same_day += apart_s < DAY_S
+        same_day += within_day[best]
         left -= fatigue_minor * near[best]
-        left[(apart_s < rails.minimum_gap_s) | (same_day >= rails.max_per_day)] = -np.inf
-        left[best] = -np.inf
+        left[too_near[best] | (same_day >= rails.max_per_day)] = -np.inf
     return Choice(tuple(picks), tuple(gains))
 
 
@@ -100,10 +103,11 @@ def budget_choice(view: DeviceView, rested: Outlook) -> Choice:
     settings = view.settings
     worth = settings.reference_value_minor * settings.unknown_interest
     scores = worth * rested.delta_p - settings.opt_out_cost_minor * rested.delta_h
-    within = rested.openings.day < WEEK_D
+    # Openings are in order of time, so the first seven days are the head of the table.
+    count = int(np.searchsorted(rested.openings.day, WEEK_D))
     return best_openings(
-        scores[within],
-        rested.openings.start_s[within],
+        scores[:count],
+        rested.openings.start_s[:count],
         fatigue_minor=fatigue_price(view),
         price_minor=view.fleet_price_minor,
         limit=settings.guardrails.max_per_week,

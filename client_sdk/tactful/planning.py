@@ -43,7 +43,8 @@ def week(view: DeviceView, base: Forms) -> Week:
     state = pacing.current(view.week, today)
     elapsed = (ahead.weekday + (view.now.timestamp() - ahead.midnight_s) / DAY_S) / 7
     price = pacing.price_minor(state, budget, elapsed, view.settings)
-    wrong = np.isin(ahead.slot, wrong_slots(view))
+    told = wrong_slots(view)
+    wrong = np.isin(ahead.slot, told) if told else np.zeros(ahead.slot.shape, dtype=np.bool_)
     this_week = ahead.day + ahead.weekday < 7
     funded = np.where(this_week, state.sent < budget, budget > 0)
     return Week(budget, price, funded & ~wrong, wrong, pacing.complaints_of_frequency(view) > 0)

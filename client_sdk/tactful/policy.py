@@ -125,6 +125,10 @@ def _first_in_order(codes: Sequence[str | None]) -> tuple[Reason, ...]:
     return tuple(Reason(code) for code in (*guardrails.ORDER, "excluded", "low_interest") if code in found)
 
 
+def _only(cleared: Sequence[_Cleared]) -> Candidate | None:
+    return cleared[0][0] if len(cleared) == 1 else None
+
+
 def _by_rules(view: DeviceView, draft: Decision, cleared: Sequence[_Cleared]) -> Decision:
     """Decide without looking at the person: guardrails and the fixed daytime slot; the highest value goes first."""
     why = Reason("no_features" if "on_device_personalisation" in view.consents else "no_personalisation")
@@ -132,7 +136,8 @@ def _by_rules(view: DeviceView, draft: Decision, cleared: Sequence[_Cleared]) ->
         return replace(draft, reasons=(Reason("never_push_group"), why))
     alive = [(c, clear) for c, clear in cleared if clear.not_before_s < math.inf]
     if not alive:
-        return replace(draft, reasons=(*_first_in_order([clear.code for _, clear in cleared]), why))
+        codes = [clear.code for _, clear in cleared]
+        return replace(draft, candidate=_only(cleared), reasons=(*_first_in_order(codes), why))
     candidate, clear = min(alive, key=lambda row: (row[1].code is not None, -row[0].value_minor, row[0].id))
     open_now, now_s = guardrails.openings(view), view.now.timestamp()
     index, slot = open_now.index_of(now_s), view.settings.fallback_slot
@@ -155,7 +160,11 @@ def _fits(ahead: Openings, instants: NDArray[np.float64], now_s: float, candidat
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Case:
-    """One candidate and everything that was computed for it. ``now``, ``later``: indices of openings, if any."""
+    """One candidate and everything that was computed for it.
+
+    ``now``, ``later``: indices of openings, if any. ``possible_from_s``: when no rule would stand in the way any more,
+    whether or not the candidate lives that long.
+    """
 
     ranked: Ranked
     block: str | None
@@ -167,6 +176,7 @@ class _Case:
     later: int | None
     later_at_s: float
     threshold_minor: float
+    possible_from_s: float | None
 
 
 def _personalised(view: DeviceView, draft: Decision, cleared: Sequence[_Cleared], chance: float) -> Decision:
@@ -175,7 +185,7 @@ def _personalised(view: DeviceView, draft: Decision, cleared: Sequence[_Cleared]
     alive = [row for row in admitted if row[1].not_before_s < math.inf]
     if not alive:
         codes = [clear.code for _, clear in cleared if clear.not_before_s == math.inf]
-        return replace(draft, reasons=_first_in_order([*codes, *turned_down]))
+        return replace(draft, candidate=_only(cleared), reasons=_first_in_order([*codes, *turned_down]))
     if draft.group == "never_push":
         return replace(draft, reasons=(Reason("never_push_group"),))
     pool = [row for row in alive if row[1].code is None] or alive
@@ -202,7 +212,8 @@ def _case(view: DeviceView, ranked: Ranked, clear: Clearance) -> _Case:
     worth = _worth(view, ranked)
     scores = scoring.score(view, ahead, worth, week.price_minor)
     instants = np.maximum(open_from_now.start_s, clear.not_before_s)
-    usable = _fits(open_from_now, instants, now_s, ranked.candidate) & week.usable
+    possible = (instants > now_s) & (instants < open_from_now.end_s) & week.usable
+    usable = possible & (instants < now_s + ranked.candidate.ttl_s)
     discount = view.settings.discount_per_day ** (np.maximum(instants - now_s, 0.0) / DAY_S)
     later_scores = np.where(usable, scores.total * discount, -math.inf)
     later = int(later_scores.argmax()) if usable.any() else None
@@ -210,7 +221,8 @@ def _case(view: DeviceView, ranked: Ranked, clear: Clearance) -> _Case:
     now = open_from_now.index_of(now_s)
     block = clear.code or (None if now is None else week.block(now))
     at_s = math.nan if later is None else float(instants[later])
-    return _Case(ranked, block, week, ahead, scores, worth, now, later, at_s, max(0.0, best_later))
+    first = float(instants[possible.argmax()]) if possible.any() else None
+    return _Case(ranked, block, week, ahead, scores, worth, now, later, at_s, max(0.0, best_later), first)
 
 
 def _not_now(view: DeviceView, draft: Decision, case: _Case, code: str) -> Decision:
@@ -219,17 +231,27 @@ def _not_now(view: DeviceView, draft: Decision, case: _Case, code: str) -> Decis
         at = datetime.fromtimestamp(case.later_at_s, UTC)
         return _scored(view, replace(draft, action="wait", at=at), case, case.later, code)
     index = case.now if case.now is not None else case.later
-    return replace(draft, reasons=(Reason(code),)) if index is None else _scored(view, draft, case, index, code)
+    if index is None:
+        return replace(draft, reasons=(Reason(code, None, _possible_from(case)),))
+    return _scored(view, draft, case, index, code)
+
+
+def _possible_from(case: _Case) -> tuple[tuple[str, str], ...]:
+    """Return the counterfactual of a rule about time: from when on it would have let the push go."""
+    if case.block is None or case.possible_from_s is None:
+        return ()
+    return (("possible_from", datetime.fromtimestamp(case.possible_from_s, UTC).isoformat()),)
 
 
 def _scored(view: DeviceView, draft: Decision, case: _Case, index: int, code: str) -> Decision:
     because = explain.reasons(view, case.ahead, case.scores, index, case.worth_minor)
     ranked = case.ranked
-    facts = (
+    facts: tuple[tuple[str, str], ...] = (
         ("interest", repr(ranked.interest)),
         ("novelty", repr(ranked.novelty)),
         ("worth_minor", repr(case.worth_minor)),
     )
+    facts += _possible_from(case) if draft.action == "quiet" else ()
     score, slot = float(case.scores.total[index]), int(case.ahead.openings.slot[index])
     return replace(draft, reasons=(Reason(code, None, facts), *because), score_minor=score, slot=slot)
 

@@ -42,6 +42,7 @@ class Forms:
     eta: Array
     effect: Array
     hazard: Array
+    basis: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,21 +94,28 @@ def forms(view: DeviceView, openings: Openings) -> Forms:
     eta, effect, hazard = weights @ features(view)[openings.day, openings.slot].T
     eta += personal.activity_intercept + personal.activity_slots[openings.slot]
     effect += personal.push_intercept + personal.push_slots[openings.slot]
-    return Forms(openings, eta, effect, hazard + HAZARD_BASE_LOGIT)
+    return Forms(openings, eta, effect, hazard + HAZARD_BASE_LOGIT, basis(view))
 
 
 def outlook(view: DeviceView, base: Forms, doses_now: Array | None = None) -> Outlook:
     """Compute Δp, Δh and fatigue of every opening; ``doses_now`` (3,) replaces the dosage counted from the pushes."""
-    openings, model, rests_on = base.openings, view.model, basis(view)
+    openings, model, rests_on = base.openings, view.model, base.basis
     doses_now = current_dosage(view) if doses_now is None else doses_now
-    ahead_d = np.maximum(openings.start_s - view.now.timestamp(), 0.0) / DAY_S
-    doses = doses_now * np.exp2(ahead_d[:, None] / -_HALF_LIVES_D)
+    doses = _doses_ahead(view, openings, doses_now)
     effect = base.effect - doses @ model.kappa
     hazard_logit = base.hazard + doses @ model.hazard_dosage
     delta_h = sigmoid(hazard_logit + float(model.hazard_dosage.sum())) - sigmoid(hazard_logit)
     per_dose = view.settings.fatigue_minor_per_dose * view.personal.fatigue_multiplier / _HALF_LIVES_D.size
     delta_p = _delta_p(base.eta, effect, rests_on)
     return Outlook(openings, base.eta, effect, delta_p, delta_h, doses, per_dose * doses.sum(axis=1), rests_on)
+
+
+def _doses_ahead(view: DeviceView, openings: Openings, doses_now: Array) -> Array:
+    if not doses_now.any():
+        return np.zeros((openings.start_s.size, doses_now.size))
+    ahead_d = np.maximum(openings.start_s - view.now.timestamp(), 0.0) / DAY_S
+    result: Array = doses_now * np.exp2(ahead_d[:, None] / -_HALF_LIVES_D)
+    return result
 
 
 def _delta_p(eta: Array, effect: Array, rests_on: str) -> Array:

@@ -216,3 +216,12 @@ def test_an_unspoken_language_is_refused():
     decision = policy.decide(view(), [Candidate("a", "b")], decision_id="d", seed=b"")
     with pytest.raises(InvalidInput, match="en, zh"):
         decision.text("fr")
+
+
+def test_what_a_rule_about_time_held_back_says_from_when_it_could_have_gone():
+    """A capped offer that ends too soon names the local time from which the cap would have let it go."""
+    seen = view(settings=NO_CHANCE, pushes=(push(NOON - timedelta(hours=1)),), timezone="Europe/Berlin")
+    decision = policy.decide(seen, [replace(SHOES, ttl_s=600)], decision_id="d", seed=b"")
+    assert (decision.action, decision.reasons[0].code) == ("quiet", "minimum_gap")
+    assert "today at 16:30" in decision.text()  # 12:30 UTC is 13:30 there, less one hour, plus the gap of four
+    assert "今天 16:30" in decision.text("zh")
