@@ -47,7 +47,7 @@ def closeness(start_s: Array) -> Array:
 
 @lru_cache(maxsize=64)
 def _geometry(start_s: bytes, minimum_gap_s: float) -> tuple[Array, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return for every pair of openings its `closeness`, whether it breaks the gap, and whether it lies within a day."""
+    """Return for every pair of openings its `closeness`, whether it breaks the gap, and if within a day."""
     times = np.frombuffer(start_s, dtype=np.float64)
     apart_s = np.abs(times[:, None] - times[None, :])
     too_near = apart_s < minimum_gap_s

@@ -201,8 +201,13 @@ class DeviceView:
     def __post_init__(self) -> None:
         _aware(now=self.now)
         object.__setattr__(self, "now", self.now.astimezone(UTC))
-        if self.phi is not None and (self.phi.ndim != 3 or self.phi.shape[1] != 7):
+        at_least(0, fleet_price_minor=self.fleet_price_minor)
+        if self.phi is None:
+            return
+        if self.phi.ndim != 3 or self.phi.shape[1] != 7:
             raise InvalidInput(f"must have the shape (days, 7, D), not {self.phi.shape}", field="phi")
+        if not np.isfinite(self.phi).all():
+            raise InvalidInput("must be finite", field="phi", remedy="recompute the features from the events")
 
     @property
     def personalised(self) -> bool:

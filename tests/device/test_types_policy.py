@@ -110,6 +110,21 @@ def test_features_of_the_wrong_shape_are_refused():
         view(phi=np.zeros((8, 6, 4), dtype=np.float32))
 
 
+def test_features_that_are_not_numbers_are_refused():
+    """One NaN or infinity in the feature block is caught before it can reach a score."""
+    for bad in (np.nan, np.inf):
+        block = np.zeros((8, 7, 4), dtype=np.float32)
+        block[3, 2, 1] = bad
+        with pytest.raises(InvalidInput, match="phi.*finite"):
+            view(phi=block)
+
+
+def test_a_negative_fleet_price_is_refused():
+    """The fleet never pays a device for a push."""
+    with pytest.raises(InvalidInput, match="fleet_price_minor"):
+        view(fleet_price_minor=-0.1)
+
+
 def test_unknown_feedback_and_negative_counts_are_refused():
     """Feedback kinds are a closed list; a week cannot have had fewer than no pushes."""
     with pytest.raises(InvalidInput, match="kind"):
