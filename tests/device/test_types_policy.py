@@ -115,7 +115,7 @@ def test_features_that_are_not_numbers_are_refused():
     for bad in (np.nan, np.inf):
         block = np.zeros((8, 7, 4), dtype=np.float32)
         block[3, 2, 1] = bad
-        with pytest.raises(InvalidInput, match="phi.*finite"):
+        with pytest.raises(InvalidInput, match=r"phi.*finite"):
             view(phi=block)
 
 
