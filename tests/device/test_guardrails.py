@@ -196,3 +196,23 @@ def check_limits(pushes, limits):
     for name in {p.candidate_id for p in pushes}:
         mine = [p.at for p in pushes if p.candidate_id == name]
         assert in_window(mine, timedelta(seconds=limits.duplicate_window_s)) == 1
+
+
+WINDOWS = [
+    ("minimum_gap", {}, {}, timedelta(hours=4)),
+    ("cap_hour", {"minimum_gap_s": 0}, {}, HOUR),
+    ("cap_day", {"minimum_gap_s": 0, "max_per_hour": 9, "max_per_day": 1}, {}, timedelta(days=1)),
+    ("cap_week", {"max_per_week": 1}, {}, timedelta(days=7)),
+    ("cap_category", {"max_per_category_per_week": 1}, {"category": "shoes"}, timedelta(days=7)),
+    ("cap_campaign", {"max_per_campaign_per_30d": 1}, {"campaign": "spring"}, timedelta(days=30)),
+    ("duplicate", {}, {"candidate_id": "c1"}, timedelta(days=7)),
+]
+
+
+@pytest.mark.parametrize(("code", "limits", "pushed", "window"), WINDOWS, ids=[row[0] for row in WINDOWS])
+def test_a_window_ends_to_the_microsecond(code, limits, pushed, window):
+    """A rule holds until its window is over and not a microsecond longer."""
+    candidate, moment = replace(SHOES, campaign="spring"), timedelta(microseconds=1)
+    last = (push(NOON - window, **pushed),)
+    assert clearance(view(NOON - moment, settings=rails(**limits), pushes=last), candidate).code == code
+    assert clearance(view(NOON, settings=rails(**limits), pushes=last), candidate).code is None
