@@ -24,6 +24,9 @@ from tactful_privacy.errors import InvalidInput
 LANGUAGES = ("en", "zh")
 METHOD = "integrated gradients from the zero baseline (arXiv:1703.01365), closed form"
 _LARGEST = 3
+_SHOWN_INTEREST = 0.6
+# Codes of decisions that the score made; elsewhere a rule decided, and what the score rests on is beside the point.
+_SCORED = ("best_now", "try_now", "better_slot", "not_worth_it")
 
 
 @lru_cache(maxsize=len(LANGUAGES))
@@ -115,11 +118,16 @@ def sentence(decision: Decision, lang: str = "en") -> str:
     said = [messages[f"action_{decision.action}"].format(**facts), messages[code].format(**facts)]
     said += [messages[r.code].format(**facts) for r in decision.reasons[1:] if r.code.startswith("no_")]
     said += _possible(decision, messages, lang)
-    if decision.action == "send" and code == "best_now":
+    if decision.action == "send" and code in _SCORED:
+        said.append(messages["interest_shown"].format(**facts) if _interest(decision) >= _SHOWN_INTEREST else "")
         said.append(_because(decision.reasons, messages))
-    if decision.score_minor is not None and decision.basis == "prior":
+    if code in _SCORED and decision.basis == "prior":
         said.append(messages["basis_prior"])
     return messages["joint"].join(part for part in said if part)
+
+
+def _interest(decision: Decision) -> float:
+    return float(dict(decision.reasons[0].detail).get("interest", 0.0))
 
 
 def _possible(decision: Decision, messages: dict[str, str], lang: str) -> list[str]:

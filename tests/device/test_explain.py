@@ -205,8 +205,9 @@ def test_waiting_says_when_in_the_persons_own_time():
 
 def test_the_prior_is_named_as_an_estimate():
     """A decision that rests on the prior says so; a learned one does not."""
-    seen = worlds()
-    said = {name: policy.decide(seen[name], [SHOES], decision_id="d", seed=b"s").text() for name in seen}
+    seen = {name: replace(world, settings=NO_CHANCE) for name, world in worlds().items()}
+    offer = replace(SHOES, ttl_s=60)
+    said = {name: policy.decide(seen[name], [offer], decision_id="d", seed=b"s").text() for name in seen}
     assert "general estimate" in said["prior"]
     assert "general estimate" not in said["learned"]
 
@@ -225,3 +226,14 @@ def test_what_a_rule_about_time_held_back_says_from_when_it_could_have_gone():
     assert (decision.action, decision.reasons[0].code) == ("quiet", "minimum_gap")
     assert "today at 16:30" in decision.text()  # 12:30 UTC is 13:30 there, less one hour, plus the gap of four
     assert "今天 16:30" in decision.text("zh")
+
+
+def test_interest_shown_is_a_reason_that_is_said():
+    """Who browsed shoes a lot is told so when shoes are pushed; who did not is not."""
+    offer = replace(SHOES, ttl_s=60)
+    said = {}
+    for interest in (0.3, 0.9):
+        seen = view(settings=NO_CHANCE, interests={"shoes": interest})
+        said[interest] = policy.decide(seen, [offer], decision_id="d", seed=b"").text()
+    assert "interest in “shoes”" in said[0.9]
+    assert "interest in" not in said[0.3]
