@@ -1,21 +1,19 @@
 """What noise and encoding cost a host: the sampler and the grid on one core, against their bars.
 
-``rows()`` is what `make bench SUITE=sampler` writes; as a script it prints the same table.
+``run()`` is what `make bench SUITE=sampler` writes; as a script it prints the same table.
 """
 
 import os
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from benchmarks._harness import Row
 from tactful_privacy.accounting.calibration import calibrate
 from tactful_privacy.accounting.zcdp import rho_budget
 from tactful_privacy.mechanisms import discrete_gaussian, grid
-
-Row = dict[str, Any]
 
 
 def _median_ms(work: Callable[[], object], repeats: int) -> float:
@@ -29,24 +27,13 @@ def _median_ms(work: Callable[[], object], repeats: int) -> float:
     return 1e3 * statistics.median(times)
 
 
-def _row(name: str, value: float, unit: str, reference: str, reference_value: float) -> Row:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "reference": reference,
-        "reference_value": reference_value,
-        "ratio": value / reference_value,
-    }
-
-
 def _integers_only(variance: int, size: int) -> Callable[[], object]:
     """Return the same draw with every candidate sent through the exact integers."""
     target = discrete_gaussian._checked(variance, size)
     return lambda: discrete_gaussian._draw(target, size, os.urandom, exact=True)
 
 
-def rows() -> list[Row]:
+def run() -> list[Row]:
     """Measure on the checked example: 2,297 devices, 64 coordinates, five hosts, epsilon 4 over 120 rounds."""
     plan = calibrate(
         epsilon=4,
@@ -74,17 +61,17 @@ def rows() -> list[Row]:
     filtered = _median_ms(lambda: draw(variance, 512), 200)
     integers = _median_ms(_integers_only(variance, 512), 5)
     return [
-        _row("sampler_512_coordinates", filtered, "ms", "bar", 20.0),
-        _row("sampler_5000_coordinates", _median_ms(lambda: draw(variance, 5000), 50), "ms", "prototype", 2.2),
-        _row("sampler_512_coordinates_without_float_filter", integers, "ms", "with the filter", filtered),
-        _row("encode_500_devices_64_coordinates", _median_ms(encode, 50), "ms", "bar", 50.0),
-        _row("rho_budget_epsilon_4_delta_1e-6", rho_budget(4, 1e-6), "rho", "design", 0.311065),
-        _row("noise_multiplier_120_rounds", plan.noise_multiplier, "z", "design", 13.888),
-        _row("sigma_host", plan.sigma_host, "model units", "design", 3.2074),
-        _row("modulus_usage", plan.modulus_usage, "fraction", "design", 0.48),
+        Row("sampler_512_coordinates", filtered, "ms", "bar", 20.0),
+        Row("sampler_5000_coordinates", _median_ms(lambda: draw(variance, 5000), 50), "ms", "prototype", 2.2),
+        Row("sampler_512_coordinates_without_float_filter", integers, "ms", "with the filter", filtered),
+        Row("encode_500_devices_64_coordinates", _median_ms(encode, 50), "ms", "bar", 50.0),
+        Row("rho_budget_epsilon_4_delta_1e-6", rho_budget(4, 1e-6), "rho", "design", 0.311065),
+        Row("noise_multiplier_120_rounds", plan.noise_multiplier, "z", "design", 13.888),
+        Row("sigma_host", plan.sigma_host, "model units", "design", 3.2074),
+        Row("modulus_usage", plan.modulus_usage, "fraction", "design", 0.48),
     ]
 
 
 if __name__ == "__main__":
-    for row in rows():
-        print(f"{row['name']:48} {row['value']:12.6g} {row['unit']:12} {row['reference']} {row['reference_value']:.6g}")
+    for row in run():
+        print(f"{row.name:48} {row.value:12.6g} {row.unit:12} {row.reference} {row.reference_value:.6g}")
