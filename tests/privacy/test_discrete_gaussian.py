@@ -58,7 +58,9 @@ def test_the_goodness_of_fit_test_sees_a_rounded_gaussian():
 @pytest.mark.parametrize("reach", [2, 3, 4])
 def test_tails_have_the_exact_mass(variance, reach):
     """Draws beyond 2, 3 and 4 sigma occur as often as the exact pmf says (6 binomial standard errors, plus 3
-    counts).""" size, edge = 300_000, int(reach * variance**0.5)
+    counts).
+    """
+    size, edge = 300_000, int(reach * variance**0.5)
     mass = float(mpmath.fsum(p for x, p in pmf(variance, 40).items() if abs(x) > edge))
     observed = int((np.abs(sample(variance, size)) > edge).sum())
     assert abs(observed - size * mass) <= SIGMAS * (size * mass * (1 - mass)) ** 0.5 + 3
@@ -125,7 +127,9 @@ def textbook(variance, rng):
 @pytest.mark.parametrize("variance", [1, 3, 10])
 def test_the_textbook_sampler_agrees(variance):
     """The printed algorithm in Fractions (the slow oracle) fits the pmf, and a two-sample test cannot tell it from
-    ours.""" rng = random.Random(20_041)
+    ours.
+    """
+    rng = random.Random(20_041)
     oracle = np.array([textbook(variance, rng) for _ in range(15_000)])
     assert goodness_of_fit(oracle, variance) > FALSE_ALARM
     ours = sample(variance, 15_000)
@@ -154,7 +158,9 @@ def test_the_float_exponent_keeps_its_bound(variance):
 @pytest.mark.parametrize("variance", [1, 2, 10, 12_345, 3_363_000**2, 2**100])
 def test_the_filter_never_disagrees_with_exact_comparison(variance):
     """On coins put right beside exp(-E) and beside the filter's own margins, it is right or leaves the question
-    open.""" target = _checked(variance, 1)
+    open.
+    """
+    target = _checked(variance, 1)
     opened = 0
     for offset, magnitude in candidates_of(variance):
         chance = (

@@ -82,7 +82,9 @@ def test_a_device_with_bad_values_contributes_zero_and_the_host_still_answers(of
 
 def test_a_device_above_the_norm_bound_contributes_zero():
     """The integer check is made on the whole vector: with a bound that leaves no room for a statistic, it is
-    refused.""" updates, statistics = np.array([[0.5, 0.0], [0.5, 0.0]]), np.array([[0.0], [0.5]])
+    refused.
+    """
+    updates, statistics = np.array([[0.5, 0.0], [0.5, 0.0]]), np.array([[0.0], [0.5]])
     block = encode_block(
         updates, statistics, clip_units=64, grid_exponent=6, norm_bound_squared=32**2, half_ranges=(32,), keep_rows=True
     )
@@ -148,7 +150,9 @@ def test_rounding_refuses_short_entropy():
 )
 def test_the_norm_check_is_exact_up_to_the_last_unit(rows, slack):
     """The two-limb comparison equals Python's integers where sum(x^2) meets the bound within 2, up to |x| = 2^31 -
-    1.""" bound = max(1, exact_norm_squared(rows[0]) + slack)
+    1.
+    """
+    bound = max(1, exact_norm_squared(rows[0]) + slack)
     assert _within(rows, bound).tolist() == [exact_norm_squared(row) <= bound for row in rows]
 
 
@@ -170,7 +174,9 @@ def test_the_norm_check_is_exact_up_to_the_last_unit(rows, slack):
 )
 def test_what_int64_cannot_hold_is_refused(field, change):
     """Bounds beyond exact int64 arithmetic, floats for grid units, a grid too coarse and wrong shapes name their
-    field.""" arguments = {
+    field.
+    """
+    arguments = {
         "updates": np.zeros((2, 4)),
         "clip_units": 64,
         "grid_exponent": 3,
