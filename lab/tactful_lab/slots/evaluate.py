@@ -1,5 +1,6 @@
 """From scores to metrics and per-label losses; a look is written down when the split is the test month."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,10 +50,7 @@ def evaluate(
     labels, chosen = task.labels(split)[rows], scores[rows]
     household = np.nonzero(rows)[0].astype(np.int32)
     losses = metrics.log_losses(labels, chosen).astype(np.float32)
-    sums = household_sums(losses, household, task.n_households)
-    sizes = household_sums(np.ones_like(losses), household, task.n_households)
-    interval = ratio_interval(sums, sizes, seed=settings.bootstrap_seed, resamples=settings.bootstrap_resamples)
-    return Evaluation(name, metrics.measure(labels, chosen), losses, household, interval)
+    return Evaluation(name, metrics.measure(labels, chosen), losses, household, _interval(losses, household, settings))
 
 
 def compare(first: Evaluation, second: Evaluation, settings: SlotSettings) -> Interval:
@@ -63,4 +61,22 @@ def compare(first: Evaluation, second: Evaluation, settings: SlotSettings) -> In
         first.household,
         seed=settings.bootstrap_seed,
         resamples=settings.bootstrap_resamples,
+    )
+
+
+def average(name: str, repetitions: Sequence[Evaluation], settings: SlotSettings) -> Evaluation:
+    """One row from independent repetitions on the same rows: mean metrics, and each label's mean loss."""
+    keys = repetitions[0].metrics.as_dict()
+    means = {key: float(np.mean([r.metrics.as_dict()[key] for r in repetitions])) for key in keys}
+    losses = np.stack([r.losses for r in repetitions]).mean(axis=0, dtype=np.float64).astype(np.float32)
+    household = repetitions[0].household
+    return Evaluation(name, metrics.Metrics(**means), losses, household, _interval(losses, household, settings))
+
+
+def _interval(losses: NDArray[np.float32], household: NDArray[np.int32], settings: SlotSettings) -> Interval:
+    n = int(household.max()) + 1
+    sums, sizes = household_sums(losses, household, n), household_sums(np.ones_like(losses), household, n)
+    present = sizes > 0
+    return ratio_interval(
+        sums[present], sizes[present], seed=settings.bootstrap_seed, resamples=settings.bootstrap_resamples
     )

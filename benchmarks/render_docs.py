@@ -1,0 +1,93 @@
+"""``python -m benchmarks.render_docs [--check]``: fill the tables of the pages from the committed results.
+
+A table stands between ``<!-- bench:SUITE -->`` and ``<!-- /bench -->``. Rows named ``method · metric`` become a table
+of methods by metrics; the line under it names commit, date, machine and, for the slots, the count of looks at December.
+With ``--check`` nothing is written, and the exit code is 1 if a page is not what the results make it.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import _harness
+from tactful_lab.errors import ResultsInvalid
+
+MARKED = re.compile(r"(<!-- bench:(?P<suite>[a-z_]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
+TITLES = {
+    "log_loss": ("log-loss", "{:.4f}"),
+    "auc": ("AUC", "{:.3f}"),
+    "brier": ("Brier", "{:.5f}"),
+    "calibration_error": ("calibration error", "{:.4f}"),
+    "precision_top_5_percent": ("precision, top 5 %", "{:.3f}"),
+    "top_slot_hit_rate": ("top-slot hit rate", "{:.3f}"),
+}
+
+
+def pages() -> list[Path]:
+    """The pages that may hold a marker."""
+    found = [_harness.ROOT / "README.md", *sorted((_harness.ROOT / "docs").rglob("*.md"))]
+    return [page for page in found if page.exists()]
+
+
+def table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Methods by metrics, then every other row as a plain list of figures."""
+    values = {row["name"]: row["value"] for row in rows}
+    methods = list(dict.fromkeys(name.split(" · ")[0] for name in values if name.endswith(" · log_loss")))
+    if not methods:
+        return ["| what | value | unit |", "|---|---:|---|"] + [
+            f"| {row['name']} | {row['value']:.4g} | {row['unit']} |" for row in rows
+        ]
+    head = "| method | " + " | ".join(title for title, _ in TITLES.values()) + " | log-loss − histogram (95 %) |"
+    lines = [head, "|---|" + "---:|" * (len(TITLES) + 1)]
+    for method in methods:
+        cells = [form.format(values[f"{method} · {key}"]) for key, (_, form) in TITLES.items()]
+        lines.append(f"| {method} | " + " | ".join([*cells, _difference(method, values)]) + " |")
+    return lines
+
+
+def _difference(method: str, values: dict[str, float]) -> str:
+    name = f"{method} − household histogram · log_loss difference"
+    if name not in values:
+        return "–"
+    value, low, high = (1e4 * values[name + end] for end in ("", " 95 % low", " 95 % high"))
+    return f"{value:+.1f} ({low:+.1f}, {high:+.1f}) · 10⁻⁴".replace("-", "−")
+
+
+def render(suite: str, folder: Path = _harness.RESULTS) -> str:
+    """The text between the markers of one suite."""
+    document = _harness.read(suite, folder)
+    source = f"Commit {document['commit']}, {document['date'][:10]}, {document['machine']}."
+    looks = [row["value"] for row in document["rows"] if row["unit"] == "looks"]
+    if looks:
+        source += f" December has been looked at {looks[0]:.0f} times (`benchmarks/looks.jsonl`)."
+    return "\n".join(["", *table(document["rows"]), "", source, ""]) + "\n"
+
+
+def fill(text: str, folder: Path = _harness.RESULTS) -> str:
+    """A page with every marked table replaced. Raises `ResultsInvalid` if a marker is not closed."""
+    if len(re.findall(r"<!-- bench:[a-z_]+ -->", text)) != len(MARKED.findall(text)):
+        raise ResultsInvalid("is not closed", field="<!-- bench:… -->", remedy="add <!-- /bench -->")
+    return MARKED.sub(lambda m: m[1] + render(m["suite"], folder) + m[3], text)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Fill the pages, or compare them."""
+    stale = []
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        filled = fill(text)
+        if filled != text:
+            stale.append(page)
+            if "--check" not in arguments:
+                page.write_text(filled, encoding="utf-8")
+    for page in stale:
+        print(
+            f"{'differs from the results' if '--check' in arguments else 'filled'}: {page.relative_to(_harness.ROOT)}"
+        )
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,28 @@
+"""``python -m benchmarks.run [SUITE]``: run one suite, or all of them, and write their results."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from benchmarks import _harness, slots
+from tactful_privacy.errors import TactfulError
+
+SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {"slots": slots.run}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the named suites. Exit code 2 for a suite that does not exist or an input that cannot be used."""
+    unknown = [name for name in arguments if name not in SUITES]
+    if unknown:
+        print(f"no suite {unknown[0]!r}; there are: {', '.join(SUITES)}", file=sys.stderr)
+        return 2
+    for name in arguments or SUITES:
+        try:
+            print(f"wrote {_harness.write(name, SUITES[name]())}")
+        except TactfulError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main([name for name in sys.argv[1:] if name]))
