@@ -93,34 +93,37 @@ def test_both_paths_decide_alike_on_the_same_bytes():
         np.testing.assert_array_equal(*outcomes)
 
 
+def bernoulli_exp(gamma, rng):
+    """Flip a coin of bias exp(-gamma): Algorithm 1 of arXiv:2004.00010 as printed, in Fractions."""
+    if gamma > 1:
+        whole = int(gamma)
+        return all(bernoulli_exp(Fraction(1), rng) for _ in range(whole)) and bernoulli_exp(gamma - whole, rng)
+    k = 1
+    while rng.randrange(k * gamma.denominator) < gamma.numerator:
+        k += 1
+    return k % 2 == 1
+
+
+def textbook_laplace(scale, rng):
+    """Draw one value by Algorithm 2."""
+    while True:
+        offset = rng.randrange(scale)
+        if not bernoulli_exp(Fraction(offset, scale), rng):
+            continue
+        quotient = 0
+        while bernoulli_exp(Fraction(1), rng):
+            quotient += 1
+        value, sign = offset + scale * quotient, rng.randrange(2)
+        if not (sign and value == 0):
+            return -value if sign else value
+
+
 def textbook(variance, rng):
-    """Draw one value by Algorithms 1 to 3 of arXiv:2004.00010 as printed, in Fractions."""
-
-    def bernoulli_exp(gamma):
-        if gamma > 1:
-            whole = int(gamma)
-            return all(bernoulli_exp(Fraction(1)) for _ in range(whole)) and bernoulli_exp(gamma - whole)
-        k = 1
-        while rng.randrange(k * gamma.denominator) < gamma.numerator:
-            k += 1
-        return k % 2 == 1
-
-    def laplace(scale):
-        while True:
-            offset = rng.randrange(scale)
-            if not bernoulli_exp(Fraction(offset, scale)):
-                continue
-            quotient = 0
-            while bernoulli_exp(Fraction(1)):
-                quotient += 1
-            value, sign = offset + scale * quotient, rng.randrange(2)
-            if not (sign and value == 0):
-                return -value if sign else value
-
+    """Draw one value by Algorithm 3."""
     scale = int(variance**0.5) + 1
     while True:
-        value = laplace(scale)
-        if bernoulli_exp((abs(value) - Fraction(variance, scale)) ** 2 / (2 * variance)):
+        value = textbook_laplace(scale, rng)
+        if bernoulli_exp((abs(value) - Fraction(variance, scale)) ** 2 / (2 * variance), rng):
             return value
 
 
