@@ -66,12 +66,13 @@ def test_every_pattern_up_to_permutation(n_hosts):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("first", STAGES)
 @pytest.mark.parametrize("n_hosts", [5, 6])
-def test_every_pattern_in_every_order(n_hosts):
-    """All 6^5 and 6^6 patterns."""
+def test_every_pattern_in_every_order(n_hosts, first):
+    """All 6^5 and 6^6 patterns, in parts by the first host's stage."""
     world = World(n_hosts)
-    for pattern in itertools.product(STAGES, repeat=n_hosts):
-        world.check(pattern)
+    for rest in itertools.product(STAGES, repeat=n_hosts - 1):
+        world.check((first, *rest))
 
 
 def test_extreme_values_open_exactly():

@@ -70,6 +70,23 @@ def test_a_key_of_low_order_is_refused(world):
         world.sessions[A].shares(ring_of(world, **{C: offer_of(world, C, share_key=bytes(32))}))
 
 
+def test_a_bad_key_does_not_spoil_the_round_of_the_others(world):
+    """The server refuses a copied, doubled or low-order key at once; the other four go on without that host."""
+    for host in (A, B, C, D):
+        world.aggregator.accept(world.sessions[host].offer())
+    key = world.sessions[B].mask_key
+    own = world.sessions[E].mask_key
+    for changes, error in (
+        ({"mask_key": key}, errors.DuplicateKey),
+        ({"share_key": key}, errors.DuplicateKey),
+        ({"share_key": own}, errors.DuplicateKey),
+        ({"mask_key": bytes(32)}, errors.WeakKey),
+    ):
+        with pytest.raises(error):
+            world.aggregator.accept(offer_of(world, E, **changes))
+    assert sorted(world.aggregator.close_stage()) == [A, B, C, D]
+
+
 def test_a_ring_must_carry_my_own_offer(world):
     """A server cannot replace a host's key towards the host itself."""
     world.sessions[A].offer()

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tactful_privacy.secagg import errors, rules
+from tactful_privacy.secagg import errors, keys, rules
 from tactful_privacy.secagg.opening import open_sum
 from tactful_privacy.wire import (
     Contribution,
     KeyDirectory,
+    KeyOffer,
     KeyRing,
     RoundPlan,
     ShareBundle,
@@ -91,8 +92,8 @@ class Aggregator:
         The same bytes again change nothing.
 
         Raises:
-            SecaggError: UnknownHost, NotAnswering, ForgedSignature, WrongPlan, WrongKeyRing, WrongVector, MissingShare,
-                SecondMessage, SecondSurvivorList, OutOfOrder.
+            SecaggError: UnknownHost, NotAnswering, ForgedSignature, WrongPlan, WrongKeyRing, DuplicateKey, WeakKey,
+                WrongVector, MissingShare, SecondMessage, SecondSurvivorList, OutOfOrder.
             WireError: the bytes do not decode.
         """
         checks = {
@@ -203,7 +204,19 @@ class Aggregator:
             raise errors.NotAnswering(message, field="host_id", remedy="wait for the next round")
 
     def _check_offer(self, data: bytes) -> str:
-        return rules.open_offer(self._round, data).host_id
+        """Return the sender; one host's bad key must not make the ring of all others unusable."""
+        offer = rules.open_offer(self._round, data)
+        offered = {offer.mask_key, offer.share_key}
+        for host_id, other in self._state.answers["keys"].items():
+            taken = KeyOffer.decode(Signed.decode(other).payload)
+            if host_id != offer.host_id and offered & {taken.mask_key, taken.share_key}:
+                message = f"{offer.host_id!r} offers a key of {host_id!r}"
+                raise errors.DuplicateKey(message, field="KeyOffer", remedy="draw every key afresh")
+        if len(offered) == 1:
+            raise errors.DuplicateKey("is the share key too", field="mask_key", remedy="draw every key afresh")
+        for key in offered:
+            keys.agree(keys.fresh_secret(), key, offer.host_id)
+        return offer.host_id
 
     def _check_bundle(self, data: bytes) -> str:
         claimed = ShareBundle.decode(Signed.decode(data).payload)
