@@ -28,6 +28,8 @@ REQUEST = "request"
 REPLY = "reply"
 """A payload travels as bytes in a ConfigRecord of this name: an ArrayRecord is five stored objects or more."""
 
+_GATHER_POLL_S = 0.5
+
 _BROADCAST = (Phase.KEYS, Phase.RELEASED)
 """Phases whose request is the same for every host, so that a node may be asked before it is known which host it is."""
 
@@ -78,12 +80,16 @@ class SecureRounds(Strategy):
         office: the federation's books.
         stage_timeout_s: how long one try of a stage waits for answers.
         tries: how often a silent host is asked in one stage; every message is idempotent.
+        gather_timeout_s: how long a round waits for as many nodes as the roster has hosts before it starts.
     """
 
-    def __init__(self, office: Office, *, stage_timeout_s: float = 60.0, tries: int = 1) -> None:
+    def __init__(
+        self, office: Office, *, stage_timeout_s: float = 60.0, tries: int = 1, gather_timeout_s: float = 0.0
+    ) -> None:
         self.office = office
         self.stage_timeout_s = stage_timeout_s
         self.tries = tries
+        self.gather_timeout_s = gather_timeout_s
         self._machine: RoundMachine | None = None
         self._unserved: RoundMachine | None = office.last_release()
         self._node_of: dict[str, int] = {}
@@ -99,6 +105,7 @@ class SecureRounds(Strategy):
         """Run one round, or the one that was open when the process died, to its release or void."""
         started = time.monotonic()
         self._up, self._down = Counter(), Counter()
+        self._gather(grid)
         self._catch_up(grid)
         machine = self.office.resume() or self.office.begin()
         self._machine = machine
@@ -112,6 +119,13 @@ class SecureRounds(Strategy):
             self._unserved = machine
             self._exchange(grid, machine)
         return self._result(machine, time.monotonic() - started)
+
+    def _gather(self, grid: Grid) -> None:
+        """Wait for the roster's nodes, within bounds: a plan's deadline runs, and whoever is late is dropped."""
+        wanted = len(self.office.enrolment.directory().entries)
+        give_up = time.monotonic() + self.gather_timeout_s
+        while time.monotonic() < give_up and len(list(grid.get_node_ids())) < wanted:
+            time.sleep(_GATHER_POLL_S)
 
     def _catch_up(self, grid: Grid) -> None:
         """Offer the newest model to hosts that have not confirmed it, or they could not train from it."""
