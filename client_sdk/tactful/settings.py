@@ -71,7 +71,7 @@ class PolicySettings:
 
     guardrails: GuardrailSettings = field(default_factory=GuardrailSettings)
     reference_value_minor: float = 1000.0
-    opt_out_cost_minor: float = 500.0
+    opt_out_cost_minor: float = 200.0
     fatigue_minor_per_dose: float = 0.05
     discount_per_day: float = 0.9
     prior_effect_deviation: float = 0.05

@@ -237,3 +237,11 @@ def test_interest_shown_is_a_reason_that_is_said():
         said[interest] = policy.decide(seen, [offer], decision_id="d", seed=b"").text()
     assert "interest in “shoes”" in said[0.9]
     assert "interest in" not in said[0.3]
+
+
+def test_every_feature_can_be_named_in_both_languages():
+    """Each feature of the pipeline has words of its own, so that nobody is shown a column's name."""
+    from tactful.features import NAMES
+
+    for lang in explain.LANGUAGES:
+        assert {f"feature_{name}" for name in NAMES} <= explain.catalogue(lang).keys()
