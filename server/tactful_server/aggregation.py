@@ -6,7 +6,7 @@ number that a host reports.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -145,7 +145,7 @@ class Newton:
     curvature_scale: float = 1.0
     curvature: Vector | None = None
     weight: float = 0.0
-    task: str = field(default="newton")
+    task: str = "newton"
 
     def __post_init__(self) -> None:
         positive(

@@ -113,7 +113,7 @@ def build_plan(
         ModulusTooSmall: no grid has room for the sum.
     """
     calibration = terms.calibrate(directory, sum(block.length for block in layout))
-    names = (name for name, _ in terms.statistics)
+    names = [name for name, _ in terms.statistics]
     noisy = calibration.noise_variance_units > 0
     return RoundPlan(
         federation=directory.federation,

@@ -4,6 +4,7 @@ Order at a release: journal (the artifact, with the opened sum) → ledger entry
 step is idempotent, so a crash between any two of them is mended by `finish` after `resume`.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from tactful_privacy.accounting.zcdp import epsilon as epsilon_of
+from tactful_privacy.errors import InvalidInput
 from tactful_privacy.ledger import Ledger, Release, Value
 from tactful_privacy.wire import (
     Artifact,
@@ -278,13 +280,29 @@ def survivors_of(machine: RoundMachine) -> tuple[str, ...]:
     return tuple(machine.facts.get("survivors", b"").decode().split("\n")) if "survivors" in machine.facts else ()
 
 
-def signing_key(path: Path) -> Ed25519PrivateKey:
-    """Read the server's signing key, 32 raw bytes; make it, readable by its owner alone, if the file is absent."""
+def signing_key(path: Path, *, make: bool) -> Ed25519PrivateKey:
+    """Read the server's signing key, 32 raw bytes.
+
+    Args:
+        path: of the file.
+        make: write a new key, readable by its owner alone, if the file is absent.
+
+    Raises:
+        InvalidInput: the file is absent and may not be made, or holds something else.
+    """
+    remedy = "restore it from a backup: hosts pin this key, and another one could not speak to them"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_bytes(Ed25519PrivateKey.generate().private_bytes_raw())
-    return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+        if not make:
+            raise InvalidInput("is gone, but the federation exists", field=str(path), remedy=remedy)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Ed25519PrivateKey.generate().private_bytes_raw())
+            file.flush()
+            os.fsync(file.fileno())
+    try:
+        return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+    except ValueError as error:
+        raise InvalidInput("is not a key of 32 bytes", field=str(path), remedy=remedy) from error
 
 
 def _rational(value: float) -> Fraction:

@@ -40,11 +40,15 @@ class Federation:
     def open(
         cls, root: str | Path, name: str, *, terms: RoundTerms, model: ModelSpec, optimiser: ServerOptimiser
     ) -> Self:
-        """Open or make the federation in a directory: ``server.db``, ``ledger.jsonl``, ``models/``, ``server.key``."""
+        """Open or make the federation in a directory: ``server.db``, ``ledger.jsonl``, ``models/``, ``server.key``.
+
+        Raises:
+            InvalidInput: the key is gone from a federation that exists, or the directory cannot hold a store.
+        """
         home = Path(root)
         home.mkdir(parents=True, exist_ok=True)
+        key = signing_key(home / "server.key", make=not (home / "server.db").exists())
         store = SqlStore.open(f"sqlite:///{home / 'server.db'}")
-        key = signing_key(home / "server.key")
         registry = Registry(home / "models", store, key.public_key().public_bytes_raw())
         return cls(Office(name, store, registry, Ledger(home / "ledger.jsonl"), key, terms, model, optimiser))
 

@@ -107,18 +107,33 @@ class SecureRounds(Strategy):
         self._up, self._down = Counter(), Counter()
         self._gather(grid)
         self._catch_up(grid)
-        machine = self.office.resume() or self.office.begin()
-        self._machine = machine
-        if machine.phase is Phase.ANNOUNCED:
-            machine.close()
-        while not machine.over:
-            self._exchange(grid, machine)
-            machine.close()
+        try:
+            machine = self._next_machine()
+            while not machine.over:
+                self._exchange(grid, machine)
+                machine.close()
+            self._finish(machine)
+        except BaseException:
+            self._machine = None  # memory may be ahead of the journal: the next call resumes from what was written
+            raise
+        self._catch_up(grid)
+        return self._result(machine, time.monotonic() - started)
+
+    def _next_machine(self) -> RoundMachine:
+        """The round under way, ready for its first or next exchange: ours, one left open by a process, or a new one."""
+        if self._machine is None:
+            self._machine = self.office.resume()
+        if self._machine is None or self._machine.over:
+            self._machine = self.office.begin()
+        if self._machine.phase is Phase.ANNOUNCED:
+            self._machine.close()
+        return self._machine
+
+    def _finish(self, machine: RoundMachine) -> None:
+        """Ledger and registry first; only then is there anything to release."""
         self.office.finish(machine)
         if machine.phase is Phase.RELEASED:
             self._unserved = machine
-            self._exchange(grid, machine)
-        return self._result(machine, time.monotonic() - started)
 
     def _gather(self, grid: Grid) -> None:
         """Wait for the roster's nodes, within bounds: a plan's deadline runs, and whoever is late is dropped."""
@@ -221,13 +236,9 @@ class SecureRounds(Strategy):
         config: ConfigRecord,  # noqa: ARG002 - everything that a host may believe stands in the signed plan
         grid: Grid,
     ) -> Iterable[Message]:
-        """The messages of the open round's phase."""
-        if self._machine is None or self._machine.over:
-            self._machine = self.office.resume() or self.office.begin()
-        machine = self._machine
-        if machine.phase is Phase.ANNOUNCED:
-            machine.close()
-        return list(self._messages(grid, machine))
+        """The messages of the open round's phase; a model that was just released goes out first."""
+        self._catch_up(grid)
+        return list(self._messages(grid, self._next_machine()))
 
     def aggregate_train(
         self,
@@ -240,7 +251,7 @@ class SecureRounds(Strategy):
             for reply in replies:
                 self._take(machine, reply)
             if machine.close() in (Phase.RELEASED, Phase.VOID):
-                self.office.finish(machine)
+                self._finish(machine)
         return None, None
 
     def configure_evaluate(

@@ -1,6 +1,8 @@
 """The store on a database, through SQLAlchemy: SQLite by default (one file, WAL, power-loss durable)."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, func, select
@@ -143,20 +145,13 @@ class SqlStore:
         self._engine.dispose()
 
 
-class _conflicts:  # noqa: N801 - reads as a statement
-    """Turns a violated constraint into a `StoreConflict`."""
-
-    def __init__(self, field: str, remedy: str) -> None:
-        self.field, self.remedy = field, remedy
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        """Raise `StoreConflict` in place of the database's own error."""
-        if isinstance(error, IntegrityError):
-            reason = str(error.orig)
-            raise StoreConflict(reason, field=self.field, remedy=self.remedy) from error
+@contextmanager
+def _conflicts(field: str, remedy: str) -> Iterator[None]:
+    """Turn a violated constraint into a `StoreConflict`."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise StoreConflict(str(error.orig), field=field, remedy=remedy) from error
 
 
 def _require_same(held: object, given: object, field: str) -> None:
