@@ -1,0 +1,122 @@
+"""The default trainer: plain numpy, all devices of a block at once."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tactful.features import DIMENSION
+from tactful.model import Model
+from tactful.training.protocol import LOSS_CENTRE, LOSS_WIDTH, UnknownTask, task_layout
+from tactful.training.tables import TrainingTable
+from tactful_privacy.wire import RoundPlan
+
+Array = NDArray[np.float64]
+_CHUNK_ROWS = 65_536
+_DEFAULTS = {"rows_scale": 1.0, "curvature_scale": 1.0, "learning_rate": 1.0, "epochs": 1.0}
+
+
+def _settings(plan: RoundPlan) -> dict[str, float]:
+    return _DEFAULTS | {name: float(value) for name, value in plan.settings}
+
+
+def _probabilities(table: TrainingTable, alpha: Array) -> NDArray[np.float32]:
+    logits = table.x @ alpha.astype(np.float32)
+    return np.asarray(1.0 / (1.0 + np.exp(-logits)), dtype=np.float32)
+
+
+def _sum_by_device(values: NDArray[np.float32], bounds: NDArray[np.int64]) -> Array:
+    """Sum rows device by device: (rows, k) to (n, k); devices without rows get zero."""
+    total = np.zeros((len(bounds) - 1, values.shape[1]))
+    some = np.nonzero(bounds[1:] > bounds[:-1])[0]
+    if some.size:
+        total[some] = np.add.reduceat(values, bounds[some], axis=0, dtype=np.float64)
+    return total
+
+
+def _blocks(table: TrainingTable) -> list[tuple[int, int]]:
+    """Ranges of whole devices with about `_CHUNK_ROWS` rows, so that memory stays flat as devices grow."""
+    cuts, start = [], 0
+    for device in range(1, table.n_devices + 1):
+        if table.bounds[device] - table.bounds[start] >= _CHUNK_ROWS or device == table.n_devices:
+            cuts.append((start, device))
+            start = device
+    return cuts
+
+
+def _part(table: TrainingTable, first: int, last: int) -> TrainingTable:
+    rows = slice(int(table.bounds[first]), int(table.bounds[last]))
+    return TrainingTable(table.x[rows], table.y[rows], table.bounds[first : last + 1] - table.bounds[first])
+
+
+def gradients(table: TrainingTable, alpha: Array) -> Array:
+    """Return Σ (y − p) φ of each device, shape (n, DIMENSION): the gradient of its log-likelihood."""
+    residual = table.y - _probabilities(table, alpha)
+    total = np.zeros((table.n_devices, DIMENSION))
+    for device, (start, stop) in enumerate(zip(table.bounds[:-1], table.bounds[1:], strict=True)):
+        total[device] = residual[start:stop] @ table.x[start:stop]
+    return total
+
+
+def curvatures(table: TrainingTable, alpha: Array) -> Array:
+    """Return the packed upper triangle of Σ p(1 − p) φφᵀ of each device, shape (n, DIMENSION(DIMENSION + 1)/2)."""
+    p = _probabilities(table, alpha)
+    weight = np.sqrt(p * (1.0 - p))[:, None]
+    rows, columns = np.triu_indices(DIMENSION)
+    factor = np.where(rows == columns, 1.0, np.sqrt(2.0))
+    packed = np.zeros((table.n_devices, rows.size))
+    for device, (start, stop) in enumerate(zip(table.bounds[:-1], table.bounds[1:], strict=True)):
+        weighted = table.x[start:stop] * weight[start:stop]
+        packed[device] = (weighted.T @ weighted)[rows, columns] * factor
+    return packed
+
+
+def losses(table: TrainingTable, alpha: Array) -> Array:
+    """Return the mean log-loss of each device in nats, shape (n,); NaN for a device without rows."""
+    logits = table.x @ alpha.astype(np.float32)
+    each = np.logaddexp(np.float32(0.0), logits) - table.y * logits
+    count = np.diff(table.bounds).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        mean: Array = _sum_by_device(each[:, None], table.bounds)[:, 0] / count
+    return mean
+
+
+def _local_steps(table: TrainingTable, alpha: Array, learning_rate: float, epochs: int) -> Array:
+    """Return each device's change of α after full-batch gradient steps on its mean loss, shape (n, DIMENSION)."""
+    change = np.zeros((table.n_devices, DIMENSION))
+    for device, (start, stop) in enumerate(zip(table.bounds[:-1], table.bounds[1:], strict=True)):
+        x, y, local = table.x[start:stop], table.y[start:stop], alpha.copy()
+        for _ in range(epochs if len(y) else 0):
+            p = 1.0 / (1.0 + np.exp(-(x @ local.astype(np.float32))))
+            local += learning_rate * ((y - p) @ x) / len(y)
+        change[device] = local - alpha
+    return change
+
+
+class NumpyTrainer:
+    """Vectorised over the rows of a block of devices; memory does not grow with their number beyond the table."""
+
+    name = "numpy"
+
+    def contributions(self, plan: RoundPlan, model: Model, table: TrainingTable) -> Array:
+        """Return one row for each device, shape (n, plan.dimension); see `Trainer.contributions`."""
+        unknown = [s.name for s in plan.statistics if s.name != "log_loss"]
+        if unknown or tuple(plan.layout) != task_layout(plan.task):
+            what = unknown[0] if unknown else plan.task
+            raise UnknownTask(f"{what!r} has another shape here", field="layout", remedy="install the SDK it is for")
+        parts = [self._block(plan, model.alpha, _part(table, *cut)) for cut in _blocks(table)]
+        return np.concatenate(parts) if parts else np.zeros((0, plan.dimension))
+
+    def _block(self, plan: RoundPlan, alpha: Array, table: TrainingTable) -> Array:
+        s = _settings(plan)
+        tasks: dict[str, Callable[[], Array]] = {
+            "gradient": lambda: gradients(table, alpha) / s["rows_scale"],
+            "curvature": lambda: curvatures(table, alpha) * (s["curvature_scale"] / s["rows_scale"]),
+            "fedavg": lambda: _local_steps(table, alpha, s["learning_rate"], int(s["epochs"])),
+        }
+        update = tasks[plan.task]()
+        if not plan.statistics:
+            return update
+        half_range = plan.statistics[0].half_range_units * plan.grid
+        scaled = np.clip((losses(table, alpha) - LOSS_CENTRE) / LOSS_WIDTH, -1.0, 1.0) * half_range
+        return np.column_stack([update, np.nan_to_num(scaled, nan=0.0)])
