@@ -5,6 +5,7 @@ number that a host reports.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,11 +30,13 @@ class Opened:
         update: mean contribution, shape (sum of the plan's block lengths,).
         statistics: mean of each reported number by name.
         planned_devices: the divisor.
+        noise_std: standard deviation of the noise in each number of the mean, in model units.
     """
 
     update: Vector
     statistics: Mapping[str, float]
     planned_devices: int
+    noise_std: float
 
 
 def mean_of(total: NDArray[np.int64], plan: RoundPlan, directory: KeyDirectory, survivors: tuple[str, ...]) -> Opened:
@@ -55,7 +58,8 @@ def mean_of(total: NDArray[np.int64], plan: RoundPlan, directory: KeyDirectory, 
     mean = decode(total, plan.grid_exponent) / devices
     split = plan.dimension - len(plan.statistics)
     names = (statistic.name for statistic in plan.statistics)
-    return Opened(mean[:split], dict(zip(names, map(float, mean[split:]), strict=True)), devices)
+    noise_std = math.sqrt(len(survivors) * plan.noise_variance_units) * plan.grid / devices
+    return Opened(mean[:split], dict(zip(names, map(float, mean[split:]), strict=True)), devices, noise_std)
 
 
 class ServerOptimiser(Protocol):
@@ -70,8 +74,11 @@ class ServerOptimiser(Protocol):
         """The blocks of a contribution for a model of this layout."""
         ...
 
-    def step(self, parameters: Vector, mean_update: Vector, plan: RoundPlan) -> Vector:
-        """Return the next parameters, shape as ``parameters``; the optimiser's own state moves along."""
+    def step(self, parameters: Vector, mean_update: Vector, plan: RoundPlan, noise_std: float = 0.0) -> Vector:
+        """Return the next parameters, shape as ``parameters``; the optimiser's own state moves along.
+
+        ``noise_std`` is the noise in each number of ``mean_update``: public, as it follows from the plan.
+        """
         ...
 
     def dump(self) -> bytes:
@@ -106,105 +113,41 @@ class FedAvg:
         """The model's own blocks."""
         return model
 
-    def step(self, parameters: Vector, mean_update: Vector, plan: RoundPlan) -> Vector:  # noqa: ARG002 - the protocol's
+    def step(
+        self,
+        parameters: Vector,
+        mean_update: Vector,
+        plan: RoundPlan,  # noqa: ARG002 - the protocol's
+        noise_std: float = 0.0,  # noqa: ARG002 - the protocol's
+    ) -> Vector:
         """Return θ + lr·v; raises `InvalidInput` when the update has another shape than the parameters."""
-        _same_shape(parameters, mean_update)
+        same_shape(parameters, mean_update)
         before = np.zeros_like(parameters) if self.velocity is None else self.velocity
         self.velocity = self.momentum * before + mean_update
         return parameters + self.learning_rate * self.velocity
 
     def dump(self) -> bytes:
         """The velocity, exact."""
-        return _dump({} if self.velocity is None else {"velocity": self.velocity})
+        return dump_state({} if self.velocity is None else {"velocity": self.velocity})
 
     def load(self, state: bytes) -> None:
         """Take the velocity over."""
-        self.velocity = _load(state).get("velocity")
+        self.velocity = load_state(state).get("velocity")
 
 
-@dataclass(slots=True)
-class Newton:
-    """Steps by the averaged curvature: θ ← θ - lr·(H + λI)⁻¹ g.
-
-    A contribution is ``gradient`` (d numbers: the gradient of the device's loss at the plan's model, times
-    ``gradient_scale``) and ``curvature`` (the upper triangle of its Hessian row by row, d(d+1)/2 numbers, times
-    ``curvature_scale``). Noise makes H indefinite, so it is averaged over rounds and its eigenvalues are floored.
-
-    Args:
-        learning_rate: lr, above 0.
-        ridge: λ, the floor of the curvature, above 0, in units of the loss per squared parameter.
-        memory: weight of earlier rounds' curvature, in [0, 1).
-        gradient_scale: by which devices multiplied their gradient.
-        curvature_scale: by which devices multiplied their curvature.
-    """
-
-    learning_rate: float = 1.0
-    ridge: float = 1e-3
-    memory: float = 0.0
-    gradient_scale: float = 1.0
-    curvature_scale: float = 1.0
-    curvature: Vector | None = None
-    weight: float = 0.0
-    task: str = "newton"
-
-    def __post_init__(self) -> None:
-        positive(
-            learning_rate=self.learning_rate,
-            ridge=self.ridge,
-            gradient_scale=self.gradient_scale,
-            curvature_scale=self.curvature_scale,
-        )
-        if not 0 <= self.memory < 1:
-            raise InvalidInput(f"is {self.memory}", field="memory", remedy="give 0 <= memory < 1")
-
-    def contribution_layout(self, model: Layout) -> Layout:
-        """``gradient`` with d numbers and ``curvature`` with d(d+1)/2, d being the model's size."""
-        size = sum(block.length for block in model)
-        return (Block("gradient", size), Block("curvature", size * (size + 1) // 2))
-
-    def step(self, parameters: Vector, mean_update: Vector, plan: RoundPlan) -> Vector:  # noqa: ARG002 - the protocol's
-        """Return θ - lr·(H + λI)⁻¹ g; raises `InvalidInput` when the update has another shape."""
-        size = len(parameters)
-        _same_shape(np.empty(size + size * (size + 1) // 2), mean_update)
-        gradient = mean_update[:size] / self.gradient_scale
-        before = np.zeros(len(mean_update) - size) if self.curvature is None else self.curvature
-        self.curvature = self.memory * before + mean_update[size:] / self.curvature_scale
-        self.weight = self.memory * self.weight + 1.0
-        values, vectors = np.linalg.eigh(symmetric(self.curvature / self.weight, size))
-        floored = np.maximum(values, 0.0) + self.ridge
-        return np.asarray(parameters - self.learning_rate * (vectors @ ((vectors.T @ gradient) / floored)))
-
-    def dump(self) -> bytes:
-        """The remembered curvature and its weight, exact."""
-        if self.curvature is None:
-            return _dump({})
-        return _dump({"curvature": self.curvature, "weight": np.array([self.weight])})
-
-    def load(self, state: bytes) -> None:
-        """Take curvature and weight over."""
-        parts = _load(state)
-        self.curvature = parts.get("curvature")
-        self.weight = float(parts["weight"][0]) if "weight" in parts else 0.0
-
-
-def symmetric(triangle: Vector, size: int) -> Vector:
-    """Return the symmetric matrix, shape (size, size), whose upper triangle row by row is ``triangle``."""
-    matrix = np.zeros((size, size))
-    matrix[np.triu_indices(size)] = triangle
-    return matrix + np.triu(matrix, 1).T
-
-
-def _same_shape(wanted: Vector, given: Vector) -> None:
+def same_shape(wanted: Vector, given: Vector) -> None:
+    """Raise `InvalidInput` unless both vectors have one shape."""
     if wanted.shape != given.shape:
         raise InvalidInput(f"has shape {given.shape}", field="mean_update", remedy=f"give shape {wanted.shape}")
 
 
-def _dump(parts: Mapping[str, Vector]) -> bytes:
-    """Floats as hexadecimal text: exact and readable."""
+def dump_state(parts: Mapping[str, Vector]) -> bytes:
+    """Return an optimiser's numbers as hexadecimal text: exact and readable."""
     return json.dumps({name: [float(x).hex() for x in value] for name, value in parts.items()}).encode()
 
 
-def _load(state: bytes) -> dict[str, Vector]:
+def load_state(state: bytes) -> dict[str, Vector]:
+    """Undo `dump_state`; empty bytes are no numbers. Raises `InvalidInput` for anything else."""
     if not state:
         return {}
     try:

@@ -131,6 +131,7 @@ class Office:
         """The plan of the next round: a number never used before, from the newest model and the ledger's head."""
         numbers = [record.round_id.round_number for record in self.store.rounds(self.federation)]
         start = RoundStart(max(numbers, default=0) + 1, self.current().digest, self.ledger.head, self.now_unix_s())
+        self.optimiser.load(self._optimiser_state())
         layout = self.optimiser.contribution_layout(self.model.layout)
         return build_plan(self.terms, directory, self.optimiser.task, layout, start)
 
@@ -187,7 +188,7 @@ class Office:
         parent = self.registry.load(plan.model_digest)
         opened = mean_of(total, plan, self._directory_of(plan), summed.survivors)
         self.optimiser.load(self._optimiser_state())
-        parameters = self.optimiser.step(np.array(parent.values()), opened.update, plan)
+        parameters = self.optimiser.step(np.array(parent.values()), opened.update, plan, opened.noise_std)
         artifact = Artifact(self._card(plan, parent, opened), pack_f64(parameters))
         return {
             "artifact": sign(artifact, self.signing_key).encode(),

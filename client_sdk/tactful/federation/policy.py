@@ -53,7 +53,7 @@ class ParticipationPolicy:
     participations: int = 120
     max_rho_per_round: Fraction | None = None
     modes: tuple[str, ...] = ("distributed",)
-    tasks: tuple[str, ...] = ("newton", "gradient", "fedavg")
+    tasks: tuple[str, ...] = ("curvature", "fedavg", "gradient")
     max_dimension: int = 512
     federation: str | None = None
     rehearsal: bool = False
