@@ -34,9 +34,9 @@ class PersonalPrior:
     """
 
     intercept_variance: float = 0.01
-    slot_variance: float = 0.05
+    slot_variance: float = 0.03
     push_variance: float = 0.04
-    half_life_d: float = 80.0
+    half_life_d: float = 120.0
 
     def __post_init__(self) -> None:
         positive(
@@ -53,7 +53,7 @@ class PersonalLayer:
 
     activity_intercept: float = 0.0
     activity_slots: Array = field(default_factory=lambda: np.zeros(SLOTS))
-    activity_variance: Array = field(default_factory=lambda: np.array([0.01] + [0.05] * SLOTS))
+    activity_variance: Array = field(default_factory=lambda: np.array([0.01] + [0.03] * SLOTS))
     push_intercept: float = 0.0
     push_slots: Array = field(default_factory=lambda: np.zeros(SLOTS))
     push_variance: Array = field(default_factory=lambda: np.full(1 + SLOTS, 0.04))

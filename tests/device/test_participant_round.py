@@ -293,3 +293,16 @@ def test_a_fresh_host_has_no_history():
     """The fake starts empty."""
     host = MemoryHost("x", None, b"")
     assert host.last_position("testing") is None
+
+
+def test_a_host_can_show_its_own_people_what_a_round_takes(federation):
+    """The observer sees sum, sum plus noise and the very integers that leave; without masks the first two differ."""
+    seen = []
+    federation.participants[A] = participant.RoundParticipant(federation.hosts[A], seen.append)
+    federation.until("opened")
+    (view,) = seen
+    assert view.devices == 3
+    assert (view.total != view.noised).any()
+    assert view.masked.min() >= 0
+    assert view.masked.max() < 2**32
+    assert ((view.noised - view.masked) % 2**32 != 0).mean() > 0.9

@@ -8,7 +8,8 @@ own policy, (2) every contributing device's spend was durable, (3) the very byte
 import logging
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,14 @@ from tactful_privacy.secagg import HostSession
 from tactful_privacy.secagg.errors import OutOfOrder, WrongPlan
 from tactful_privacy.wire import (
     Artifact,
+    Contribution,
     KeyDirectory,
     Refusal,
     RoundAnnouncement,
     RoundPlan,
     RoundReply,
     RoundRequest,
+    Signed,
     WireError,
     digest,
     open_signed,
@@ -47,6 +50,25 @@ def code_of(error: Exception) -> str:
     return str(named) if named else re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ContributionView:
+    """One contribution in its three states, for the host's own eyes.
+
+    Attributes:
+        plan: of the round.
+        total: sum of the devices' encoded updates in grid units, int64 (plan.dimension,).
+        noised: the same plus the host's share of the noise.
+        masked: what leaves, integers modulo 2^32.
+        devices: how many devices are in the sum.
+    """
+
+    plan: RoundPlan
+    total: NDArray[np.int64]
+    noised: NDArray[np.int64]
+    masked: NDArray[np.int64]
+    devices: int
+
+
 class RoundParticipant:
     """Answers a server's requests for one host.
 
@@ -54,10 +76,13 @@ class RoundParticipant:
 
     Args:
         host: everything durable, secret or slow.
+        observe: called in this process with each contribution before it leaves, so that a host can show its own people
+            what a round takes from them. What it is given must not leave the host.
     """
 
-    def __init__(self, host: HostRound) -> None:
+    def __init__(self, host: HostRound, observe: Callable[[ContributionView], None] | None = None) -> None:
         self._host = host
+        self._observe = observe
         self._lock = threading.Lock()
 
     def handle(self, request: bytes) -> bytes:
@@ -175,8 +200,12 @@ class RoundParticipant:
         paid = frozenset(self._host.spend(plan, devices))
         rows = [row for row, device in enumerate(devices) if device in paid]
         total = _encode(plan, updates[rows])
-        contribution = session.contribution(delivery, total, _noise(plan))
+        noise = _noise(plan)
+        contribution = session.contribution(delivery, total, noise)
         self._save(session)
+        if self._observe is not None:
+            masked = np.array(Contribution.decode(Signed.decode(contribution).payload).values(), dtype=np.int64)
+            self._observe(ContributionView(plan, total, total + noise, masked, len(rows)))
         return contribution
 
     def _require_time(self, plan: RoundPlan) -> None:
