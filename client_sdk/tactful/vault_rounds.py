@@ -1,0 +1,237 @@
+"""What a vault keeps about rounds: spends, the state of each round, mask keys, models, and tombstones of the erased.
+
+Spends and round states are written so that they survive loss of power before the call returns. They stand beside the
+devices' rows and not under their keys: a spend outlives the erasure of the device, as a sum in its tombstone, so that
+whoever enrols again goes on from what they have spent.
+"""
+
+import json
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from tactful._schema import damaged
+from tactful.keys import NONCE_BYTES
+from tactful.vault import NewRow, Vault
+from tactful_privacy.wire import RoundPlan
+
+_INHERITED = "inherited"
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """One participation that a device has paid for; ``rho`` is exact zCDP."""
+
+    federation: str
+    round_number: int
+    plan_digest: bytes
+    rho: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a device has spent over all its enrolments, and the last round of each federation it paid for."""
+
+    spent: Fraction = Fraction(0)
+    last_rounds: dict[str, int] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """Return compact JSON, the sum as "numerator/denominator"."""
+        return json.dumps([str(self.spent), self.last_rounds], separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Account":
+        """Undo `to_bytes`."""
+        spent, last_rounds = json.loads(data)
+        return cls(Fraction(spent), last_rounds)
+
+
+class RoundStore:
+    """Rounds, spends, models and tombstones of one vault."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._accounts: dict[int, Account] = {}
+        self._version = -1
+
+    # Spends
+
+    def spend(self, plan: RoundPlan, plan_digest: bytes, device: int, ceiling: Fraction) -> bool:
+        """Write down the plan's price for a device and return whether it is paid for; call inside a transaction.
+
+        False where it lacks budget, or paid for this round number under another plan or in an earlier enrolment: twice
+        in one sum would double its weight, which costs four times and not twice.
+        """
+        account = self.account(device)
+        if plan.round_number <= account.last_rounds.get(plan.federation, -1):
+            return self._paid_for(plan, plan_digest, device)
+        if account.spent + plan.rho > ceiling:
+            return False
+        row = (device, plan.federation, plan.round_number, plan_digest, str(plan.rho))
+        self._vault.connection.execute("INSERT INTO spends VALUES (?,?,?,?,?,?)", (*row, self._seal(*row)))
+        self._accounts[device] = _added(account, Spend(plan.federation, plan.round_number, plan_digest, plan.rho))
+        return True
+
+    def _paid_for(self, plan: RoundPlan, plan_digest: bytes, device: int) -> bool:
+        query = "SELECT plan FROM spends WHERE device=? AND federation=? AND round=?"
+        row = self._vault.connection.execute(query, (device, plan.federation, plan.round_number)).fetchone()
+        return row is not None and bytes(row[0]) == plan_digest
+
+    def _seal(self, device: int, federation: str, round_number: int, plan: bytes, rho: str) -> bytes:
+        numbers = f"{device}/{round_number}".encode()
+        return self._vault.keys.seal(b"spend", numbers, federation.encode(), plan, rho.encode())
+
+    def spends(self, device: int) -> list[Spend]:
+        """Return what this enrolment has paid for, in order of writing; raises `VaultDamaged` for an altered row."""
+        query = "SELECT federation, round, plan, rho, seal FROM spends WHERE device=? ORDER BY rowid"
+        with self._vault.lock:
+            rows = self._vault.connection.execute(query, (device,)).fetchall()
+        for federation, round_number, plan, rho, seal in rows:
+            if seal != self._seal(device, federation, round_number, plan, rho):
+                raise damaged(f"the spend of round {round_number} is not what was written")
+        return [Spend(federation, number, plan, Fraction(rho)) for federation, number, plan, rho, _ in rows]
+
+    def account(self, device: int) -> Account:
+        """Return what a device has spent, earlier enrolments included."""
+        self._refresh()
+        account = self._accounts.get(device)
+        if account is None:
+            row = self._vault.read_named(device, _INHERITED, "")
+            account = Account() if row is None else Account.from_bytes(row.data)
+            for spend in self.spends(device):
+                account = _added(account, spend)
+            self._accounts[device] = account
+        return account
+
+    def _refresh(self) -> None:
+        version = self._vault.data_version()
+        if version != self._version:
+            self._accounts.clear()
+            self._version = version
+
+    def forget(self) -> None:
+        """Drop what is held in memory, after a transaction that failed."""
+        self._accounts.clear()
+
+    # Tombstones
+
+    def inherit(self, device: int, token: bytes) -> None:
+        """Give a device that enrols again what its earlier enrolments have spent; call inside a transaction."""
+        account = self.tombstone(token)
+        if account is not None:
+            self._vault.write([NewRow(device, _INHERITED, account.to_bytes(), "")])
+
+    def tombstone(self, token: bytes) -> Account | None:
+        """Return what is kept of an erased person: the sum spent, and nothing else about them."""
+        query = "SELECT blob FROM tombstones WHERE token=?"
+        row = self._vault.connection.execute(query, (token,)).fetchone()
+        return None if row is None else Account.from_bytes(self._open(row[0], b"tombstone", token))
+
+    def bury(self, device: int, token: bytes) -> Account:
+        """Delete a device with its key and spends, and leave its tombstone; call inside a transaction."""
+        account = self.account(device)
+        connection = self._vault.connection
+        sealed = self._sealed(account.to_bytes(), b"tombstone", token)
+        connection.execute("INSERT OR REPLACE INTO tombstones VALUES (?,?)", (token, sealed))
+        for statement in ("rows WHERE device=?", "spends WHERE device=?", "devices WHERE id=?"):
+            connection.execute(f"DELETE FROM {statement}", (device,))  # noqa: S608 - the three texts stand above
+        self._accounts.pop(device, None)
+        return account
+
+    # Rounds
+
+    def load_round(self, plan_digest: bytes) -> bytes | None:
+        """Return the state last stored for a plan; raises `VaultDamaged` where it does not open."""
+        with self._vault.lock:
+            query = "SELECT blob FROM rounds WHERE plan=?"
+            row = self._vault.connection.execute(query, (plan_digest,)).fetchone()
+        return None if row is None else self._open(row[0], b"round", plan_digest)
+
+    def save_round(self, plan_digest: bytes, federation: str, position: tuple[int, int], blob: bytes) -> None:
+        """Store a round's state in place of its former one; it survives loss of power."""
+        sealed = self._sealed(blob, b"round", plan_digest)
+        with self._vault.transaction(power=True) as connection:
+            values = (plan_digest, federation, *position, sealed)
+            connection.execute("INSERT OR REPLACE INTO rounds VALUES (?,?,?,?,?)", values)
+
+    def last_position(self, federation: str) -> tuple[int, int] | None:
+        """Return the highest (round, attempt) answered; None before the first."""
+        query = "SELECT round, attempt FROM rounds WHERE federation=? ORDER BY round DESC, attempt DESC LIMIT 1"
+        with self._vault.lock:
+            row = self._vault.connection.execute(query, (federation,)).fetchone()
+        return None if row is None else (int(row[0]), int(row[1]))
+
+    def seen_mask_keys(self, plan_digest: bytes, keys: Collection[bytes]) -> list[bytes]:
+        """Return those of the keys which another plan has used."""
+        query = "SELECT 1 FROM mask_keys WHERE key=? AND plan<>?"
+        with self._vault.lock:
+            execute = self._vault.connection.execute
+            return [key for key in keys if execute(query, (key, plan_digest)).fetchone()]
+
+    def remember_mask_keys(self, plan_digest: bytes, keys: Collection[bytes]) -> None:
+        """Remember public mask keys as used by a plan; survives loss of power."""
+        with self._vault.transaction(power=True) as connection:
+            rows = [(key, plan_digest) for key in keys]
+            connection.executemany("INSERT OR IGNORE INTO mask_keys VALUES (?,?)", rows)
+
+    # Models
+
+    def add_model(self, digest: bytes, artifact: bytes) -> None:
+        """Keep the bytes of a signed artifact; the same one again becomes the newest."""
+        with self._vault.transaction(power=True) as connection:
+            connection.execute("DELETE FROM models WHERE digest=?", (digest,))
+            connection.execute("INSERT INTO models (digest, artifact) VALUES (?,?)", (digest, artifact))
+
+    def models(self) -> Sequence[tuple[bytes, bytes]]:
+        """Return (digest, signed artifact) in order of installation."""
+        with self._vault.lock:
+            rows = self._vault.connection.execute("SELECT digest, artifact FROM models ORDER BY id").fetchall()
+        return [(bytes(digest), bytes(artifact)) for digest, artifact in rows]
+
+    def has_model(self, digest: bytes) -> bool:
+        """Return whether the artifact of that digest is installed."""
+        with self._vault.lock:
+            query = "SELECT 1 FROM models WHERE digest=?"
+            return self._vault.connection.execute(query, (digest,)).fetchone() is not None
+
+    # Host secrets
+
+    def host_secret(self, name: str, fresh: bytes) -> bytes:
+        """Return the host's own secret of that name, storing ``fresh`` where there is none."""
+        with self._vault.transaction(power=True) as connection:
+            row = connection.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
+            if row is not None:
+                return self._open(row[0], b"secret", name.encode())
+            sealed = self._sealed(fresh, b"secret", name.encode())
+            connection.execute("INSERT INTO meta VALUES (?,?)", (name, sealed))
+            return fresh
+
+    def _sealed(self, data: bytes, use: bytes, name: bytes) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._vault.keys.host_cipher.encrypt(nonce, data, self._aad(use, name))
+
+    def _open(self, sealed: bytes, use: bytes, name: bytes) -> bytes:
+        return self._vault.open_sealed(self._vault.keys.host_cipher, sealed, self._aad(use, name), f"a {use.decode()}")
+
+    def _aad(self, use: bytes, name: bytes) -> bytes:
+        return b"tactful|1|%b|%b|" % (use, self._vault.keys.key_id) + name
+
+    def check(self) -> None:
+        """Open everything kept here; raises `VaultDamaged`."""
+        for device in self._vault.device_ids():
+            self.spends(device)
+        with self._vault.lock:
+            execute = self._vault.connection.execute
+            plans = [row[0] for row in execute("SELECT plan FROM rounds")]
+            tokens = [row[0] for row in execute("SELECT token FROM tombstones")]
+            for plan in plans:
+                self.load_round(plan)
+            for token in tokens:
+                self.tombstone(token)
+
+
+def _added(account: Account, spend: Spend) -> Account:
+    last = {**account.last_rounds}
+    last[spend.federation] = max(spend.round_number, last.get(spend.federation, -1))
+    return Account(account.spent + spend.rho, last)
