@@ -1,1 +1,87 @@
-"""Room."""
+"""Tactful: pushes that know when to stay quiet, learned across devices without the data leaving them.
+
+This root is the whole API for apps; all names are loaded when first used, so that importing it costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tactful.consent import PURPOSES, Consent
+    from tactful.device import Device, PrivacyBudget
+    from tactful.errors import (
+        BudgetExhausted,
+        ClockProblem,
+        InvalidInput,
+        KeyProblem,
+        MalformedEvent,
+        ModelRefused,
+        SchemaTooNew,
+        TactfulError,
+        UnknownDecision,
+        UnknownDevice,
+        UnknownTimeZone,
+        UnreadableVault,
+        VaultDamaged,
+        VaultError,
+        WrongKey,
+    )
+    from tactful.events import Event
+    from tactful.host import Host
+    from tactful.receipts import ErasureReceipt
+    from tactful.settings import GuardrailSettings, PolicySettings
+    from tactful.types import Candidate, Decision, Reason, WeekPlan
+
+__all__ = [
+    "PURPOSES",
+    "BudgetExhausted",
+    "Candidate",
+    "ClockProblem",
+    "Consent",
+    "Decision",
+    "Device",
+    "ErasureReceipt",
+    "Event",
+    "GuardrailSettings",
+    "Host",
+    "InvalidInput",
+    "KeyProblem",
+    "MalformedEvent",
+    "ModelRefused",
+    "PolicySettings",
+    "PrivacyBudget",
+    "Reason",
+    "SchemaTooNew",
+    "TactfulError",
+    "UnknownDecision",
+    "UnknownDevice",
+    "UnknownTimeZone",
+    "UnreadableVault",
+    "VaultDamaged",
+    "VaultError",
+    "WeekPlan",
+    "WrongKey",
+]
+
+_HOMES = {
+    "tactful.consent": ("PURPOSES", "Consent"),
+    "tactful.device": ("Device", "PrivacyBudget"),
+    "tactful.events": ("Event",),
+    "tactful.host": ("Host",),
+    "tactful.receipts": ("ErasureReceipt",),
+    "tactful.settings": ("GuardrailSettings", "PolicySettings"),
+    "tactful.types": ("Candidate", "Decision", "Reason", "WeekPlan"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'tactful' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF.get(name, "tactful.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -276,6 +276,12 @@ class Vault:
             query = "SELECT DISTINCT kind FROM rows WHERE device=? ORDER BY kind"
             return [row[0] for row in self.connection.execute(query, (device,))]
 
+    def count(self, device: int) -> int:
+        """Return how many rows a device holds."""
+        with self._lock, _translated():
+            query = "SELECT count(*) FROM rows WHERE device=?"
+            return int(self.connection.execute(query, (device,)).fetchone()[0])
+
     def delete_rows(self, device: int, kind: str) -> None:
         """Delete a device's rows of a kind."""
         with self.transaction() as connection:

@@ -1,0 +1,179 @@
+"""A host's part in a round, kept in its vault: the `HostRound` that the round participant needs."""
+
+import math
+import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import date, timedelta
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from numpy.typing import NDArray
+
+from tactful.clock import zone
+from tactful.errors import InvalidInput, UnknownDevice
+from tactful.features import SLOTS
+from tactful.federation.host_round import RoundPosition
+from tactful.federation.policy import PRICE_SLACK, ParticipationPolicy
+from tactful.host import Host
+from tactful.training import NumpyTrainer, Trainer, TrainingTable, build_table
+from tactful_privacy.accounting.zcdp import rho_budget
+from tactful_privacy.wire import KeyDirectory, RoundPlan, digest
+
+PURPOSES = frozenset({"federated_learning", "on_device_personalisation"})
+_KEY_BYTES = 32
+_REHEARSAL_CEILING = Fraction(2**62)
+
+
+class VaultRound:
+    """Implements `HostRound` over a host's vault; see there for what each method promises.
+
+    A device is eligible while it grants both of `PURPOSES` and its ceiling covers the plan's price. The ceiling is the
+    lower of the policy's (ε, δ) and the device's own, as exact ρ. Device references are the vault's numbers in decimal.
+    Training rows stay in memory until the local day ends or events are recorded; whoever leaves is dropped from them.
+
+    Attributes:
+        host_id, identity_key, server_key, policy, directory: see `HostRound`.
+
+    Args:
+        host: open, and kept open while rounds run.
+        host_id: this host's name in the key directory.
+        server_key: the pinned Ed25519 public key, 32 bytes.
+        policy: the host's own terms.
+        trainer: computes contributions; numpy by default.
+        directory: the roster agreed on out of band, if any.
+        now_unix_s: the time for a plan's deadline; the computer's by default.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        host_id: str,
+        server_key: bytes,
+        policy: ParticipationPolicy,
+        trainer: Trainer | None = None,
+        directory: KeyDirectory | None = None,
+        now_unix_s: Callable[[], float] = time.time,
+    ) -> None:
+        if len(server_key) != _KEY_BYTES:
+            raise InvalidInput("must be 32 bytes", field="server_key", remedy="pin the server's Ed25519 public key")
+        self.host_id = host_id
+        self.server_key = server_key
+        self.policy = policy
+        self.directory = directory
+        self.identity_key: Ed25519PrivateKey = host.identity_key
+        self._host = host
+        self._trainer: Trainer = trainer or NumpyTrainer()
+        self._now = now_unix_s
+        self._table: TrainingTable | None = None
+        self._table_of: tuple[tuple[int, ...], date, int] | None = None
+
+    def now_unix_s(self) -> int:
+        """Seconds since the epoch, for the plan's deadline alone."""
+        return int(self._now())
+
+    def last_position(self, federation: str) -> RoundPosition | None:
+        """The highest (round, attempt) answered."""
+        return self._host.rounds.last_position(federation)
+
+    def has_model(self, model_digest: bytes) -> bool:
+        """Whether the model with this digest is installed."""
+        return self._host.models.has(model_digest)
+
+    def install(self, artifact: bytes) -> None:
+        """Install a signed artifact; raises `ModelRefused` for an older or altered one."""
+        self._host.install_model(artifact, self.server_key)
+
+    # Devices
+
+    def eligible_devices(self, plan: RoundPlan) -> Sequence[str]:
+        """Devices which consent and whose ceiling covers the price, in order of enrolment."""
+        return [str(device) for device in self._host.vault.device_ids() if self._may(plan, device)]
+
+    def _may(self, plan: RoundPlan, device: int) -> bool:
+        if not self._host.granted(device) >= PURPOSES:
+            return False
+        return self._host.rounds.account(device).spent + plan.rho <= self.ceiling(device)
+
+    def ceiling(self, device: int) -> Fraction:
+        """Return the most ρ that a device may have spent in all, exact zCDP."""
+        general = _rho(self.policy.epsilon, self.policy.delta)
+        own = self._host.own_budget(device)
+        return general if own is None else min(general, _rho(*own))
+
+    def spend(self, plan: RoundPlan, devices: Sequence[str]) -> Sequence[str]:
+        """Write down the plan's price for each device in one power-safe transaction; return those paid for."""
+        plan_digest, paid = digest(plan), list[str]()
+        try:
+            with self._host.vault.transaction(power=True):
+                present = set(self._host.vault.device_ids())
+                for reference in devices:
+                    if int(reference) in present and self._spend(plan, plan_digest, int(reference)):
+                        paid.append(reference)
+        except BaseException:
+            self._host.rounds.forget()
+            raise
+        return paid
+
+    def _spend(self, plan: RoundPlan, plan_digest: bytes, device: int) -> bool:
+        try:
+            consents = self._host.granted(device) >= PURPOSES
+        except UnknownDevice:
+            return False
+        return consents and self._host.rounds.spend(plan, plan_digest, device, self.ceiling(device))
+
+    def local_updates(self, plan: RoundPlan, devices: Sequence[str]) -> NDArray[np.float64]:
+        """Train each device locally: shape (len(devices), plan.dimension)."""
+        if not devices:
+            return np.zeros((0, plan.dimension))
+        model = self._host.models.get(plan.model_digest)
+        return self._trainer.contributions(plan, model, self._rows(tuple(int(device) for device in devices)))
+
+    def _rows(self, devices: tuple[int, ...]) -> TrainingTable:
+        last, writes = self._last_day(), self._host.activity_writes
+        table, known = self._table, self._table_of
+        if table is None or known is None or known[1:] != (last, writes) or not set(devices) <= set(known[0]):
+            table = self._build(devices, last)
+        elif devices != known[0]:
+            place = {device: index for index, device in enumerate(known[0])}
+            table = table.select(np.array([place[device] for device in devices], dtype=np.intp))
+        self._table, self._table_of = table, (devices, last, writes)
+        return table
+
+    def _last_day(self) -> date:
+        return self._host.now().astimezone(zone(self._host.timezone)).date() - timedelta(days=1)
+
+    def _build(self, devices: tuple[int, ...], last: date) -> TrainingTable:
+        pairs = self._host.activity(devices, last)
+        first = min((int(rows[0, 0]) for rows in pairs if len(rows)), default=last.toordinal())
+        activity = np.zeros((len(devices), last.toordinal() - first + 1, SLOTS), dtype=np.uint8)
+        for index, rows in enumerate(pairs):
+            activity[index, rows[:, 0] - first, rows[:, 1]] = 1
+        return build_table(activity, first, last.toordinal())
+
+    # Round state
+
+    def load_round(self, plan_digest: bytes) -> bytes | None:
+        """The round's state last stored, or None."""
+        return self._host.rounds.load_round(plan_digest)
+
+    def save_round(self, plan_digest: bytes, federation: str, position: RoundPosition, blob: bytes) -> None:
+        """Store the round's state, encrypted and safe from power loss."""
+        self._host.rounds.save_round(plan_digest, federation, position, blob)
+
+    def seen_mask_keys(self, plan_digest: bytes, keys: Collection[bytes]) -> Collection[bytes]:
+        """Those of the keys which another plan has used."""
+        return self._host.rounds.seen_mask_keys(plan_digest, keys)
+
+    def remember_mask_keys(self, plan_digest: bytes, keys: Collection[bytes]) -> None:
+        """Remember the keys as used by this plan."""
+        self._host.rounds.remember_mask_keys(plan_digest, keys)
+
+
+@lru_cache(maxsize=1024)
+def _rho(epsilon: float, delta: float) -> Fraction:
+    if math.isinf(epsilon):  # in a rehearsal only, whose plans cost nothing
+        return _REHEARSAL_CEILING
+    return Fraction(rho_budget(epsilon, delta)) * (1 + PRICE_SLACK)
