@@ -255,8 +255,10 @@ class Device:
         state, now = self._state, self._host.now()
         push = state.pushes.get(decision_id)
         if push is None:
+            if self._host.vault.has(self._id, "decision", decision_id):
+                return False  # decided, but not to send: nothing can have become of it
             message = "no push of that decision is stored on this device"
-            raise UnknownDecision(message, field="decision_id", remedy="report outcomes of decisions to send only")
+            raise UnknownDecision(message, field="decision_id", remedy="give the id of a decision made here")
         if OUTCOMES.index(outcome) > (OUTCOMES.index(push.outcome) if push.outcome else -1):
             first_answer = push.outcome in ("", "delivered") and outcome != "delivered"
             push = replace(push, outcome=outcome)
@@ -373,6 +375,10 @@ class Device:
     def week_plan(self, candidates: Sequence[Candidate] = (), *, now: datetime | None = None) -> WeekPlan:
         """Return the coming seven days: the weekly budget, and what a push in each slot is worth."""
         return policy.week_plan(self._ready(now or self._host.now())[1], candidates)
+
+    def view(self, *, now: datetime | None = None) -> DeviceView:
+        """Return everything that a decision at ``now`` would depend on; it is for this host's own eyes."""
+        return self._ready(now or self._host.now())[1]
 
     def profile(self) -> dict[str, Any]:
         """Return what the device holds as conclusions: interests, usual slots, the personal layer."""
