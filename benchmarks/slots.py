@@ -13,6 +13,7 @@ from benchmarks._harness import LOOKS, Row, commit
 from tactful_lab.datasets import completejourney
 from tactful_lab.slots import baselines, design, logistic
 from tactful_lab.slots.evaluate import Evaluation, average, compare, evaluate
+from tactful_lab.slots.federated import run_federated
 from tactful_lab.slots.looks import Looks
 from tactful_lab.slots.settings import SlotSettings
 from tactful_lab.slots.settings import load as load_settings
@@ -29,6 +30,7 @@ class Bench:
     """What all methods share, the looks, and the evaluations so far by name (a method may need an earlier one's)."""
 
     task: SlotTask
+    baskets: completejourney.Baskets
     settings: SlotSettings
     looks: Looks
     designs: dict[Split, design.Design] = field(default_factory=dict)
@@ -60,10 +62,8 @@ def logistics(bench: Bench) -> Iterator[Evaluation]:
 
 
 def federated(bench: Bench) -> Iterator[Evaluation]:
-    from tactful_lab.slots.federated import run_federated
-
     for epsilon in EPSILONS:
-        runs = [run_federated(bench.task, epsilon=epsilon, seed=seed) for seed in range(REPETITIONS)]
+        runs = [run_federated(bench.task, bench.baskets, epsilon=epsilon, seed=seed) for seed in range(REPETITIONS)]
         for personal in (False, True):
             name = f"federated, ε = {'∞' if math.isinf(epsilon) else f'{epsilon:g}'}{' + personal layer' * personal}"
             repeated = [bench.look(name, run.scores("test", personal=personal)) for run in runs]
@@ -103,7 +103,7 @@ def run(methods: Sequence[Method] = METHODS) -> list[Row]:
     start = time.perf_counter()
     baskets, dropped = completejourney.load()
     print("\n".join([*dropped.lines(), *completejourney.terms().lines()]))
-    bench = Bench(build(baskets), load_settings(), Looks(LOOKS, commit()))
+    bench = Bench(build(baskets), baskets, load_settings(), Looks(LOOKS, commit()))
     done: dict[str, Evaluation] = {}
     for method in methods:
         for evaluation in method(bench):

@@ -22,6 +22,7 @@ from tactful.features import SLOT_HOURS, SLOT_STARTS, SLOTS, FeatureBlock
 from tactful.model import Model
 from tactful.personal import PersonalBlock, PersonalLayer
 from tactful.settings import PolicySettings
+from tactful.training.tables import WARM_UP_DAYS
 from tactful.types import DeviceView, FeedbackRecord, PacingState, PushRecord
 from tactful_privacy.errors import InvalidInput
 
@@ -119,9 +120,9 @@ class History:
             first = min(self.open_days)
         for day in range(first, today):
             used = self.open_days.pop(day, np.zeros(SLOTS, np.uint8))[None]
-            logits = model.activity_logit(self.features.design(day))
+            if self.features.next_day is not None and day >= self.features.first_day + WARM_UP_DAYS:
+                self.personal.update_activity(model.activity_logit(self.features.design(day)), used)
             self.features.close_day(day, used)
-            self.personal.update_activity(logits, used)
         return first < today
 
     def interest(self, at_ms: int) -> dict[str, float]:

@@ -151,6 +151,11 @@ class FeatureBlock:
             state[name][...] = _NEVER
         return cls(n, None, state)
 
+    @property
+    def first_day(self) -> int:
+        """First active day of the first device, -1 before it."""
+        return int(self._state["first_day"][0])
+
     def close_day(self, day_ordinal: int, activity: NDArray[np.uint8]) -> None:
         """Fold one finished local day in; days between the last closed one and this one were quiet.
 

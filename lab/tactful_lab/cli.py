@@ -13,7 +13,11 @@ from tactful_lab.slots.evaluate import evaluate
 from tactful_lab.slots.settings import load as load_settings
 from tactful_privacy.errors import TactfulError
 
-app = typer.Typer(no_args_is_help=True, help="Rehearsals on real data, before a policy meets people.")
+app = typer.Typer(
+    pretty_exceptions_show_locals=False,
+    no_args_is_help=True,
+    help="Rehearsals on real data, before a policy meets people.",
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print stable JSON instead of text.")]
 
 

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 _ABSURD_RHO = 1e12  # an exact fraction far above it need not even fit a float
 
-app = typer.Typer(no_args_is_help=True, help="Check the privacy claim: ledgers, epsilon, calibration.")
+app = typer.Typer(
+    pretty_exceptions_show_locals=False,
+    no_args_is_help=True,
+    help="Check the privacy claim: ledgers, epsilon, calibration.",
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Delta = Annotated[float, typer.Option(help="Delta at which epsilon holds, between 0 and 1.")]

@@ -15,7 +15,9 @@ from tactful_privacy.ledger import Ledger
 from tactful_server.records import ArtifactRecord, RoundRecord, Store
 from tactful_server.store import SqlStore
 
-app = typer.Typer(help="Read a server's models, rounds and ledger.", no_args_is_help=True)
+app = typer.Typer(
+    pretty_exceptions_show_locals=False, help="Read a server's models, rounds and ledger.", no_args_is_help=True
+)
 
 StoreUrl = Annotated[str, typer.Option("--store", help="Database URL, sqlite:///server.db, or the path of the file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

@@ -1,0 +1,1 @@
+"""``tactful demo``: the whole idea on shopping households, from encrypted events to a decision in words."""
