@@ -1,7 +1,9 @@
 """``python docs/wire_tables.py``: write the tables of ``docs/wire.md`` from the message types themselves."""
 
 import typing
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tactful_privacy.wire import MESSAGE_TYPES, Block, Statistic, codec
 from tactful_privacy.wire.message import Nested
@@ -11,32 +13,30 @@ PAGE = Path(__file__).parent / "wire.md"
 BEGIN, END = "<!-- wire:v1 -->\n", "<!-- /wire -->"
 
 
+WORDS: tuple[tuple[type, Callable[[Any], str]], ...] = (
+    (codec.Unsigned, lambda c: f"u{c.bits}" + (f", at least {c.minimum}" if c.minimum else "")),
+    (codec.Rational, lambda c: f"{'i64' if c.signed else 'u64'} / u64 in lowest terms"),
+    (codec.Fixed, lambda c: f"{c.size} bytes"),
+    (codec.Blob, lambda c: f"u32 length, {c.at_least} to {c.at_most} bytes"),
+    (codec.Text, lambda c: f"u32 length, UTF-8, {c.at_least} to {c.at_most} bytes"),
+    (codec.Choice, lambda c: "text, one of " + ", ".join(c.words)),
+    (codec.Maybe, lambda c: f"optional: {words(c.item)}"),
+    (codec.Pair, lambda c: f"({words(c.first)}; {words(c.second)})"),
+    (codec.Many, lambda c: f"u32 count, {c.at_least} to {c.at_most}, {_order(c)}, of {words(c.item)}"),
+    (Vector, lambda c: f"dtype byte {int(c.dtype)} ({c.dtype.name.lower()}), u32 count up to {c.at_most}, data"),
+    (Nested, lambda c: f"{c.record.__name__} without envelope"),
+)
+
+
+def _order(many: Any) -> str:
+    return "sorted, unique" if many.ordered else "unique, in the sender's order"
+
+
 def words(kind: object) -> str:
     """One codec in words. Raises `TypeError` for a codec that this page cannot describe yet."""
-    match kind:
-        case codec.Unsigned():
-            return f"u{kind.bits}" + (f", at least {kind.minimum}" if kind.minimum else "")
-        case codec.Rational():
-            return "i64 / u64 in lowest terms" if kind.signed else "u64 / u64 in lowest terms"
-        case codec.Fixed():
-            return f"{kind.size} bytes"
-        case codec.Blob():
-            return f"u32 length, {kind.at_least} to {kind.at_most} bytes"
-        case codec.Text():
-            return f"u32 length, UTF-8, {kind.at_least} to {kind.at_most} bytes"
-        case codec.Choice():
-            return "text, one of " + ", ".join(kind.words)
-        case codec.Maybe():
-            return f"optional: {words(kind.item)}"
-        case codec.Pair():
-            return f"({words(kind.first)}; {words(kind.second)})"
-        case codec.Many():
-            order = "sorted, unique" if kind.ordered else "unique, in the sender's order"
-            return f"u32 count, {kind.at_least} to {kind.at_most}, {order}, of {words(kind.item)}"
-        case Vector():
-            return f"dtype byte {int(kind.dtype)} ({kind.dtype.name.lower()}), u32 count up to {kind.at_most}, data"
-        case Nested():
-            return f"{kind.record.__name__} without envelope"
+    for described, say in WORDS:
+        if isinstance(kind, described):
+            return say(kind)
     raise TypeError(f"docs/wire_tables.py cannot describe {kind!r}: add a case")
 
 
@@ -56,8 +56,6 @@ def tables() -> str:
         lines += ["", f"### {title}", "", "| field | form |", "|---|---|"]
         lines += [f"| `{name}` | {form} |" for name, form in fields(record)]
     return "\n".join([*lines, ""]) + "\n"
-
-
 
 
 def filled(text: str) -> str:

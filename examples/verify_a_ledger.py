@@ -4,8 +4,8 @@ import tempfile
 from fractions import Fraction
 from pathlib import Path
 
-from tactful_privacy.ledger import Ledger, verify
 from tactful_privacy.errors import LedgerBroken
+from tactful_privacy.ledger import Ledger, verify
 
 
 def caught(path: Path, head: bytes | None = None) -> str:
