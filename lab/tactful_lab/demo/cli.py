@@ -140,7 +140,7 @@ def _tell(story: Story) -> None:
     console.print("\n[bold]5  What it cost[/]")
     console.print(f"   ε spent per device: least {least:.2f}, median {median:.2f}, most {most:.2f} (δ = 1e-6)")
     console.print(
-        f"   {story.lower_user}: own ceiling ε = {story.lower_epsilon:g}; joined {story.lower_rounds} rounds, then refused"
+        f"   {story.lower_user}: own ceiling ε = {story.lower_epsilon:g}; in {story.lower_rounds} rounds, then refused"
     )
     console.print(f"   bytes sent per household: {story.bytes_up_per_device:.0f}")
     if ledger is not None:

@@ -68,8 +68,8 @@ def _december(table: DecemberTable) -> Section:
         [
             Prose(
                 "For each household, each day and each two-hour slot from 8:00 to 22:00: does a basket start? Learned"
-                " on data to the end of October, tuned on November, measured on December 2017. Intervals are a bootstrap"
-                " over households."
+                " on data to the end of October, tuned on November, measured on December 2017. Intervals are a"
+                " bootstrap over households."
             ),
             Table(columns, rows, strong=len(rows) - 1),
             Prose(f"Log-loss of ours minus theirs, paired by household, with 95 % intervals: {compared}."),
@@ -97,7 +97,8 @@ def _privacy(story: Story) -> Section:
         f"Claim: over all {options.rounds} rounds a household's whole contribution is protected with ε ≤"
         f" {options.epsilon:g} at δ = {options.delta:g} (zero-out adjacency, zCDP, exact discrete Gaussian noise shared"
         f" by the hosts), against the server and up to {COLLUDERS} colluding host. Hosts here are app backends: each"
-        " can read the data of its own households. Hyper-parameters were chosen on November; choosing them is not charged."
+        " can read the data of its own households. Hyper-parameters were chosen on November,"
+        " which is not charged."
     )
     numbers = [row.result.round_number for row in opened]
     return Section(

@@ -141,7 +141,7 @@ class ShopFederation:
         server = stack.enter_context(_server(root, setting, learning))
         hosts: dict[str, ShopHost] = {}
         for host_id, households in split(len(baskets.household_ids), setting).items():
-            host = stack.enter_context(_open_host(root, host_id, clock))
+            host = stack.enter_context(_open_host(root, host_id, clock, setting))
             stored = fill(host, baskets, households, until=LEARN_FROM)
             if on_host is not None:
                 on_host(host_id, stored)
@@ -224,10 +224,11 @@ def _server(root: Path, setting: Setting, learning: Learning) -> Federation:
     )
 
 
-def _open_host(root: Path, host_id: str, clock: FrozenClock) -> Host:
+def _open_host(root: Path, host_id: str, clock: FrozenClock, setting: Setting) -> Host:
     home = root / host_id
     home.mkdir(parents=True, exist_ok=True)
-    return Host.open(home / "vault.db", keys=f"file:{home / 'host.key'}", clock=clock, timezone=ZONE)
+    budget = {} if np.isinf(setting.epsilon) else {"privacy_budget": (setting.epsilon, setting.delta)}
+    return Host.open(home / "vault.db", keys="file:host.key", clock=clock, timezone=ZONE, **budget)
 
 
 def _policy(setting: Setting) -> ParticipationPolicy:
