@@ -5,10 +5,11 @@ import shutil
 import sqlite3
 
 import pytest
-from .vault_world import alter, look, open_host, person
 
 from tactful import Host, SchemaTooNew, UnreadableVault, VaultDamaged, WrongKey
 from tactful.errors import KeyExposed, KeyMalformed, KeyMissing
+
+from .vault_world import alter, look, open_host, person
 
 
 @pytest.fixture
