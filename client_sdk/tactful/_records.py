@@ -26,7 +26,8 @@ def load(vault: Vault, device: int) -> DeviceState:
         state.opt_outs[plain["kind"]] = plain["out"]
     for row in vault.read(device, "push"):
         plain = json.loads(row.data)
-        state.pushes[plain.pop("decision_id")] = push_from_dict(plain)
+        decision_id = plain.pop("decision_id")
+        state.pushes[decision_id] = push_from_dict(plain)
     state.feedback = [feedback_from_dict(json.loads(row.data)) for row in vault.read(device, "feedback")]
     week = vault.read_named(device, "pacing", "")
     if week is not None:
