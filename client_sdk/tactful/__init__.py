@@ -3,7 +3,6 @@
 This root is the whole API for apps; all names are loaded when first used, so that importing it costs next to nothing.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,22 +62,13 @@ __all__ = [
     "WrongKey",
 ]
 
-_HOMES = {
-    "tactful.consent": ("PURPOSES", "Consent"),
-    "tactful.device": ("Device", "PrivacyBudget"),
-    "tactful.events": ("Event",),
-    "tactful.host": ("Host",),
-    "tactful.receipts": ("ErasureReceipt",),
-    "tactful.settings": ("GuardrailSettings", "PolicySettings"),
-    "tactful.types": ("Candidate", "Decision", "Reason", "WeekPlan"),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'tactful' has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF.get(name, "tactful.errors")), name)
+    import tactful._api
+
+    value = getattr(tactful._api, name)
     globals()[name] = value
     return value
 
