@@ -26,6 +26,7 @@ from tactful.types import DeviceView
 Array = NDArray[np.float64]
 # Below this distance of the ends the chord is rounding noise; the slope in the middle is exact to O(distance²).
 _CHORD = 1e-5
+_SERIES = 1e-2
 PERSONAL = ("personal_activity", "personal_slot", "personal_response", "personal_slot_response")
 DOSES = tuple(f"recent_pushes_{half_life:g}d" for half_life in DOSAGE_HALF_LIVES_D)
 
@@ -78,6 +79,25 @@ def attribute(
     return parts * mean_slope(g, slope, start, end), g(start)
 
 
+def weighted_bell_slope(end: float) -> float:
+    """Return ∫₀¹ t·bell′(t·end) dt, by parts; near zero by its series, where the closed form loses digits."""
+    if abs(end) < _SERIES:
+        return -end / 24.0 + end**3 / 120.0
+    return (bell(end) - mean_slope(logistic, logistic_slope, 0.0, end)) / end
+
+
+def attribute_prior(eta: Array, effect: Array) -> tuple[Array, float]:
+    """Attribute (r₀ + Σ effect)·bell(Σ eta) to both kinds of parts along one straight line from zero.
+
+    With E = Σ eta and T = Σ effect, an input that adds eᵢ to η and wᵢ to T gets
+    eᵢ·∫(r₀ + t·T)·bell′(t·E) dt + wᵢ·∫ bell(t·E) dt; summed over i the integrand is the derivative of the product.
+    """
+    end, whole = float(eta.sum()), float(effect.sum())
+    by_eta = OPEN_RATE_PRIOR * mean_slope(bell, bell_slope, 0.0, end) + whole * weighted_bell_slope(end)
+    by_effect = mean_slope(logistic, logistic_slope, 0.0, end)
+    return eta * by_eta + effect * by_effect, OPEN_RATE_PRIOR * bell(0.0)
+
+
 @lru_cache(maxsize=8)
 def names(count: int) -> tuple[str, ...]:
     """Return the names of ``count`` features followed by those of the personal layer and of the dosages."""
@@ -106,12 +126,12 @@ def _parts(view: DeviceView, ahead: Outlook, index: int) -> tuple[Array, Array, 
 
 
 def delta_p(view: DeviceView, ahead: Outlook, index: int) -> Attribution:
-    """Attribute Δp of one opening: r₀·σ(η)(1 − σ(η)) in the prior, σ(η + T) − σ(η) once learned."""
+    """Attribute Δp of one opening: (r₀ + b + s)·σ(η)(1 − σ(η)) in the prior, σ(η + T) − σ(η) once learned."""
     eta, effect, _ = _parts(view, ahead, index)
     labels = names(eta.size - len(PERSONAL) - len(DOSES))
     if ahead.basis == "prior":
-        contributions, baseline = attribute(bell, bell_slope, eta)
-        return Attribution(labels, OPEN_RATE_PRIOR * contributions, OPEN_RATE_PRIOR * baseline)
+        own = np.where(np.isin(labels, PERSONAL), effect, 0.0)
+        return Attribution(labels, *attribute_prior(eta, own))
     pushed, pushed_base = attribute(logistic, logistic_slope, eta + effect)
     alone, alone_base = attribute(logistic, logistic_slope, eta)
     return Attribution(labels, pushed - alone, pushed_base - alone_base)

@@ -3,9 +3,9 @@
 With η = α·φ + a_u + t_u[slot] the logit of being active anyway, T = β·φ − κ·D + b_u + s_u[slot] the effect of a push
 on that logit and D the dosage at that time:
 
-- Δp = σ(η + T) − σ(η) once pushes have been answered (``basis: learned``);
-- Δp₀ = r₀·σ(η)(1 − σ(η)) until then (``basis: prior``): the first-order form of the same difference with T = r₀, the
-  public open rate;
+- Δp = σ(η + T) − σ(η) once the shared effect β has been learned (``basis: learned``);
+- Δp = (r₀ + b_u + s_u[slot])·σ(η)(1 − σ(η)) until then (``basis: prior``): the first-order form of the same difference,
+  with the public open rate r₀ as the prior mean of the effect. A person's first answers move it a little;
 - Δh = h(D + 1) − h(D) ≥ 0 with h = σ(h₀ + γ·φ + γ_D·D), γ_D ≥ 0: what one more push adds to the hazard of opting out.
 
 Everything is vectorised over the openings (P of them); nothing here depends on the candidate but ``v``.
@@ -81,10 +81,8 @@ class Scores:
 
 
 def basis(view: DeviceView) -> str:
-    """Return "learned" once the shared effect or the personal one has moved from its prior, else "prior"."""
-    personal = view.personal
-    learned = view.model.beta.any() or personal.push_intercept != 0.0 or np.any(personal.push_slots)
-    return "learned" if learned else "prior"
+    """Return "learned" once the shared effect β has moved from zero, else "prior", whatever the person answered."""
+    return "learned" if view.model.beta.any() else "prior"
 
 
 def forms(view: DeviceView, openings: Openings) -> Forms:
@@ -106,7 +104,8 @@ def outlook(view: DeviceView, base: Forms, doses_now: Array | None = None) -> Ou
     hazard_logit = base.hazard + doses @ model.hazard_dosage
     delta_h = sigmoid(hazard_logit + float(model.hazard_dosage.sum())) - sigmoid(hazard_logit)
     per_dose = view.settings.fatigue_minor_per_dose * view.personal.fatigue_multiplier / _HALF_LIVES_D.size
-    delta_p = _delta_p(base.eta, effect, rests_on)
+    # While β is zero the form holds the personal terms alone, and nothing has taught κ either.
+    delta_p = _delta_p(base.eta, base.effect if rests_on == "prior" else effect, rests_on)
     return Outlook(openings, base.eta, effect, delta_p, delta_h, doses, per_dose * doses.sum(axis=1), rests_on)
 
 
@@ -121,7 +120,7 @@ def _doses_ahead(view: DeviceView, openings: Openings, doses_now: Array) -> Arra
 def _delta_p(eta: Array, effect: Array, rests_on: str) -> Array:
     active = sigmoid(eta)
     if rests_on == "prior":
-        prior: Array = OPEN_RATE_PRIOR * active * (1.0 - active)
+        prior: Array = (OPEN_RATE_PRIOR + effect) * active * (1.0 - active)
         return prior
     return sigmoid(eta + effect) - active
 
@@ -152,13 +151,14 @@ def deviation(view: DeviceView, ahead: Outlook, index: int, worth_minor: float) 
     """Return the posterior standard deviation of S in one opening by the delta method, in minor units.
 
     Var S ≈ v²·[(∂Δp/∂η)²·Var η + (∂Δp/∂T)²·Var T]; Var η and Var T are the personal layer's (intercept plus slot
-    offset), in the prior Var T is the square of ``prior_effect_deviation``.
+    offset). In the prior T = r₀ + b_u + s_u[slot], and Var T is the square of ``prior_effect_deviation``.
     """
     slot, personal = 1 + int(ahead.openings.slot[index]), view.personal
     active = _logistic(float(ahead.eta[index]))
     slope = active * (1.0 - active)
     if ahead.basis == "prior":
-        by_eta, by_effect = OPEN_RATE_PRIOR * slope * (1.0 - 2.0 * active), slope
+        effect = OPEN_RATE_PRIOR + personal.push_intercept + float(personal.push_slots[slot - 1])
+        by_eta, by_effect = effect * slope * (1.0 - 2.0 * active), slope
         effect_variance = view.settings.prior_effect_deviation**2
     else:
         pushed = _logistic(float(ahead.eta[index] + ahead.effect[index]))

@@ -38,7 +38,11 @@ PARTS = st.lists(st.floats(-4, 4), min_size=1, max_size=30).map(np.array)
 
 def worlds():
     model, personal = learned()
-    return {"prior": view(pushes=PUSHES), "learned": view(model=model, personal=personal, pushes=PUSHES)}
+    return {
+        "prior": view(pushes=PUSHES),
+        "answered": view(personal=personal, pushes=PUSHES),
+        "learned": view(model=model, personal=personal, pushes=PUSHES),
+    }
 
 
 def ahead_of(seen):
@@ -78,16 +82,30 @@ def test_a_short_path_loses_no_digits(span):
         assert attribution.mean_slope(g, slope, 0.7, 0.7 + span) == pytest.approx(slope(0.7 + span / 2), abs=1e-7)
 
 
-@pytest.mark.parametrize("name", ["prior", "learned"])
+@pytest.mark.parametrize("name", ["prior", "answered", "learned"])
 def test_the_parts_of_both_effects_are_complete(name):
-    """In every slot of the week the parts of Δp and of Δh add up to it within 1e-12, for both bases."""
+    """In every slot of the week the parts of Δp and of Δh add up to it within 1e-12, on every basis."""
     seen = worlds()[name]
     ahead = ahead_of(seen)
-    assert ahead.basis == name
+    assert ahead.basis == ("learned" if name == "learned" else "prior")
     for index in range(len(ahead.eta)):
         for parts, whole in ((attribution.delta_p, ahead.delta_p), (attribution.delta_h, ahead.delta_h)):
             found = parts(seen, ahead, index)
             assert abs(found.baseline + found.contributions.sum() - whole[index]) <= 1e-12
+
+
+@pytest.mark.parametrize("end", [-3.0, -0.02, -0.0099, 0.0, 0.005, 0.0101, 2.5])
+def test_the_prior_effect_matches_the_path_integral_of_its_gradient(end):
+    """(r₀ + T)·bell(η): closed form and series against the integral over t of the gradient, to 1e-8."""
+    eta, effect = np.array([end - 0.7, 0.7, 0.0, 0.0]), np.array([0.0, 0.0, 0.3, -0.1])
+
+    def gradient(t):
+        grown = attribution.OPEN_RATE_PRIOR + t * effect.sum()
+        return eta * grown * bell_slope(t * eta.sum()) + effect * bell(t * eta.sum())
+
+    found, baseline = attribution.attribute_prior(eta, effect)
+    np.testing.assert_allclose(found, by_quadrature(gradient, 4), atol=1e-8)
+    assert baseline + found.sum() == pytest.approx((attribution.OPEN_RATE_PRIOR + 0.2) * bell(end), abs=1e-12)
 
 
 def test_the_learned_effect_matches_the_path_integral_of_its_gradient():

@@ -194,12 +194,29 @@ def test_the_micro_randomised_group_ignores_the_score():
         assert (decision.send_probability, decision.evaluable, decision.group) == (0.5, True, "micro_randomised")
 
 
-def test_the_basis_is_the_prior_until_pushes_were_answered():
-    """With β at zero and no personal response the decision says prior, afterwards learned."""
+def test_the_basis_is_the_prior_until_the_shared_effect_is_learned():
+    """With β at zero the decision says prior, whatever the person answered; with β it says learned."""
     assert decide(view()).basis == "prior"
-    assert decide(view(personal=FakePersonal(push_intercept=0.1))).basis == "learned"
+    assert decide(view(personal=FakePersonal(push_intercept=0.1))).basis == "prior"
     model, personal = learned()
     assert decide(view(model=model, personal=personal)).basis == "learned"
+
+
+def test_the_first_answers_move_the_effect_a_little():
+    """Δp = (r₀ + b + s)·p(1 − p) while β is zero: the documented prior at b = s = 0, rising with b, without a jump."""
+
+    def effect_of(intercept, slots=0.0):
+        seen = view(personal=FakePersonal(push_intercept=intercept, push_slots=np.full(7, slots)))
+        ahead = scoring.outlook(seen, scoring.forms(seen, guardrails.openings(seen)))
+        active = scoring.sigmoid(ahead.eta)
+        return ahead.delta_p, active * (1 - active), scoring.deviation(seen, ahead, 2, 1000.0)
+
+    prior, bell, deviation = effect_of(0.0)
+    np.testing.assert_allclose(prior, scoring.OPEN_RATE_PRIOR * bell, rtol=1e-15)
+    for b, s in ((-0.01, 0.004), (1e-9, 0.0), (0.02, 0.01)):
+        moved, _, wide = effect_of(b, s)
+        np.testing.assert_allclose(moved - prior, (b + s) * bell, atol=1e-15)
+        assert abs(wide - deviation) <= 1000.0 * abs(b + s)
 
 
 def test_a_newcomer_with_an_active_slot_is_reached():
