@@ -18,7 +18,7 @@
     ├── UnknownDecision         no decision of that id is stored on this device
     ├── ClockProblem            an event dated in the future
     ├── ModelRefused            a model that is older, altered, or not signed by the pinned key
-    ├── MissingExtra            a command needs an optional part
+    ├── BudgetExhausted     a price which the device's privacy budget does not cover
     └── InvalidInput
         ├── MalformedEvent      a kind, property or value outside the allow-list
         ├── UnknownTimeZone     not an IANA name
@@ -37,7 +37,6 @@ __all__ = [
     "KeyMissing",
     "KeyProblem",
     "MalformedEvent",
-    "MissingExtra",
     "ModelRefused",
     "SchemaTooNew",
     "TactfulError",
@@ -111,10 +110,6 @@ class ClockProblem(TactfulError):
 
 class ModelRefused(TactfulError):
     """A model was not installed: older than the one in use, altered, or not signed by the pinned key."""
-
-
-class MissingExtra(TactfulError):
-    """An optional part of the distribution is not installed."""
 
 
 class MalformedEvent(InvalidInput):

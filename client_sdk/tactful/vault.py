@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tactful import _schema
 from tactful._schema import damaged
-from tactful.errors import HostClosed, UnknownDevice, VaultBusy, VaultError, WrongKey
+from tactful.errors import HostClosed, KeyMissing, UnknownDevice, VaultBusy, VaultError, WrongKey
 from tactful.keys import KEY_BYTES, NONCE_BYTES, HostKeys, KeyProvider
 
 ROW_FORMAT = 1
@@ -282,11 +282,6 @@ class Vault:
             query = "SELECT count(*) FROM rows WHERE device=?"
             return int(self.connection.execute(query, (device,)).fetchone()[0])
 
-    def delete_rows(self, device: int, kind: str) -> None:
-        """Delete a device's rows of a kind."""
-        with self.transaction() as connection:
-            connection.execute("DELETE FROM rows WHERE device=? AND kind=?", (device, kind))
-
     def checkpoint(self) -> bool:
         """Move the log into the file and cut it to nothing; False where a reader of another process prevents it."""
         with self._lock, _translated():
@@ -313,8 +308,6 @@ class Vault:
 
 
 def _host_key(path: Path | None, provider: KeyProvider) -> bytes:
-    from tactful.errors import KeyMissing
-
     if not _schema.is_new(path):
         return provider.load()
     try:
