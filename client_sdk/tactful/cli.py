@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _runner(entry: EntryPoint) -> Callable[[list[str]], int]:
+    import click
     import typer
 
     loaded: Any = entry.load()
@@ -62,9 +63,15 @@ def _runner(entry: EntryPoint) -> Callable[[list[str]], int]:
 
     def run(arguments: list[str]) -> int:
         try:
-            program.main(arguments, prog_name=f"tactful {entry.name}")
+            code = program.main(arguments, prog_name=f"tactful {entry.name}", standalone_mode=False)
+        except click.ClickException as error:
+            said = error.format_message().rstrip(".")  # empty where click printed its help instead
+            return _say(f"tactful {entry.name}: {said}; see tactful {entry.name} --help", 2) if said else 2
+        except click.Abort:
+            return _say(f"tactful {entry.name}: stopped", 1)
         except SystemExit as stop:
             return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        return code if isinstance(code, int) else 0
 
     return run
 
