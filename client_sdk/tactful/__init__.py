@@ -6,8 +6,9 @@ This root is the whole API for apps; all names are loaded when first used, so th
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tactful.budget import PrivacyBudget
     from tactful.consent import PURPOSES, Consent
-    from tactful.device import Device, PrivacyBudget
+    from tactful.device import Device
     from tactful.errors import (
         BudgetExhausted,
         ClockProblem,

@@ -1,7 +1,8 @@
 """Every public name of the SDK, loaded together: `tactful` reaches in here when one of them is first used."""
 
+from tactful.budget import PrivacyBudget
 from tactful.consent import PURPOSES, Consent
-from tactful.device import Device, PrivacyBudget
+from tactful.device import Device
 from tactful.errors import (
     BudgetExhausted,
     ClockProblem,

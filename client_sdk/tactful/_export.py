@@ -9,6 +9,7 @@ from tactful.clock import from_ms
 from tactful.events import StoredEvent
 from tactful.features import FEATURES, SLOT_STARTS
 from tactful.types import Decision
+from tactful.vault_rounds import Spend
 
 if TYPE_CHECKING:
     from tactful.host import Host
@@ -56,22 +57,24 @@ def export(host: "Host", state: DeviceState, budget: dict[str, Any], conclusions
         "explanations": {plain["id"]: _in_words(plain) for plain in decisions},
         "pushes": [_dated(json.loads(row.data)) for row in read(device, "push")],
         "feedback": [_dated(json.loads(row.data)) for row in read(device, "feedback")],
-        "pacing": {
-            "week_start": state.week.week_start.isoformat(),
-            "sent": state.week.sent,
-            "price_minor": state.week.price_minor,
-        },
+        "pacing": _pacing(state),
         "profile": conclusions,
         "privacy_budget": budget,
-        "spends": [
-            {
-                "federation": spend.federation,
-                "round": spend.round_number,
-                "plan_digest": spend.plan_digest.hex(),
-                "rho": str(spend.rho),
-            }
-            for spend in host.rounds.spends(device)
-        ],
+        "spends": [_spend(spend) for spend in host.rounds.spends(device)],
+    }
+
+
+def _pacing(state: DeviceState) -> dict[str, Any]:
+    week = state.week
+    return {"week_start": week.week_start.isoformat(), "sent": week.sent, "price_minor": week.price_minor}
+
+
+def _spend(spend: Spend) -> dict[str, Any]:
+    return {
+        "federation": spend.federation,
+        "round": spend.round_number,
+        "plan_digest": spend.plan_digest.hex(),
+        "rho": str(spend.rho),
     }
 
 

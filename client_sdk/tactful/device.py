@@ -1,17 +1,16 @@
 """One person's enrolment, as an app sees it: record, decide, report, explain, export, erase."""
 
-import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tactful import _export, policy
+from tactful import _export, _pushes, budget, policy
 from tactful._state import DeviceState, feedback_to_dict, push_to_dict
-from tactful.clock import from_ms, to_ms, zone
+from tactful.budget import PrivacyBudget
+from tactful.clock import to_ms, zone
 from tactful.consent import consent
 from tactful.errors import InvalidInput, MalformedEvent, UnknownDecision
 from tactful.events import ACTIVITY_KINDS, CLOCK_TOLERANCE_MS, PUSH_KINDS, Event, StoredEvent, store
@@ -20,9 +19,6 @@ from tactful.pacing import after_send
 from tactful.receipts import CANNOT_UNDO, ErasureReceipt
 from tactful.types import Candidate, Decision, DeviceView, FeedbackRecord, PushRecord, Reason, WeekPlan
 from tactful.vault import NewRow
-from tactful_privacy.accounting.zcdp import epsilon as epsilon_of
-from tactful_privacy.accounting.zcdp import rho_budget
-from tactful_privacy.validate import fraction, positive
 
 if TYPE_CHECKING:
     from tactful.host import Host
@@ -32,31 +28,6 @@ OUTCOMES = ("delivered", "dismissed", "opened", "converted", "opted_out")
 """What may become of a push, the furthest last."""
 OPT_OUTS = ("promotional", "transactional")
 PERSONAL = "on_device_personalisation"
-
-
-@dataclass(frozen=True, slots=True)
-class PrivacyBudget:
-    """What a device has spent and may spend, central ε at ``delta`` over its horizon, and the exact zCDP behind it.
-
-    ``rho_spent`` and ``rho_ceiling`` are exact; ``rounds_joined`` counts those paid for by this enrolment.
-    """
-
-    epsilon_spent: float
-    epsilon_ceiling: float
-    delta: float
-    rho_spent: Fraction
-    rho_ceiling: Fraction
-    rounds_joined: int
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether nothing more can be paid."""
-        return self.rho_spent >= self.rho_ceiling
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; exact numbers as "numerator/denominator"."""
-        exact = {"rho_spent": str(self.rho_spent), "rho_ceiling": str(self.rho_ceiling)}
-        return {**asdict(self), **exact, "exhausted": self.exhausted}
 
 
 class Device:
@@ -93,8 +64,7 @@ class Device:
         return self._host.state(self._id)
 
     def _write(self, *rows: tuple[str, Any, str | None]) -> None:
-        encoded = [NewRow(self._id, kind, json.dumps(plain).encode(), name) for kind, plain, name in rows]
-        self._host.vault.write(encoded)
+        self._host.vault.write([self._row(*row) for row in rows])
 
     # The hot path: stays quiet unless the host is strict
 
@@ -201,13 +171,7 @@ class Device:
         if known in state.pushes:
             return
         name = str(known or "app-" + secrets.token_hex(8))
-        campaign = event.properties.get("campaign")
-        push = PushRecord(
-            from_ms(event.at_ms),
-            candidate_id=str(event.properties.get("candidate_id", "")),
-            category=str(event.properties.get("category", "")),
-            campaign=None if campaign is None else str(campaign),
-        )
+        push = _pushes.of_event(event)
         self._write(("push", {**push_to_dict(push), "decision_id": name}, name))
         state.pushes[name] = push
 
@@ -223,7 +187,7 @@ class Device:
         moment = self._host.now() if now is None else now
         state, view = self._ready(moment)
         chance = secrets.token_bytes(16) if seed is None else seed
-        name = secrets.token_bytes(8) if seed is None else _name_of(state.profile.salt, seed, moment)
+        name = secrets.token_bytes(8) if seed is None else _pushes.decision_id(state.profile.salt, seed, moment)
         decision = policy.decide(view, candidates, decision_id="d-" + name.hex(), seed=chance)
         self._log(state, view, decision, chance)
         return decision
@@ -234,7 +198,7 @@ class Device:
             logged = f'{{"seed":"{seed.hex()}","decision":{decision.to_json()}}}'.encode()
             rows.append(NewRow(self._id, "decision", logged, decision.id))
         if decision.action == "send" and decision.candidate is not None:
-            push, week = _push_of(decision, view), state.week
+            push, week = _pushes.of_decision(decision, view), state.week
             if push.kind == "promotional":
                 today = decision.created_at.astimezone(zone(view.timezone)).date()
                 week = after_send(week, today, decision.weekly_budget or 0, view.settings)
@@ -387,26 +351,11 @@ class Device:
 
     def privacy_budget(self) -> PrivacyBudget:
         """Return what was spent, earlier enrolments included, and what may be spent."""
-        epsilon, delta = self._host.own_budget(self._id) or self._host.default_budget
-        ceiling = Fraction(rho_budget(epsilon, delta))
-        spent = self._host.rounds.account(self._id).spent
-        return PrivacyBudget(
-            epsilon_spent=epsilon_of(spent, delta),
-            epsilon_ceiling=epsilon,
-            delta=delta,
-            rho_spent=spent,
-            rho_ceiling=ceiling,
-            rounds_joined=len(self._host.rounds.spends(self._id)),
-        )
+        return budget.of_device(self._host, self._id)
 
     def set_privacy_budget(self, epsilon: float, delta: float) -> None:
         """Lower the most that this device may spend; raises `InvalidInput` above the host's own default."""
-        positive(epsilon=epsilon)
-        fraction(delta=delta)
-        if rho_budget(epsilon, delta) > rho_budget(*self._host.default_budget):
-            limit = "ε = {:g} at δ = {:g}".format(*self._host.default_budget)
-            raise InvalidInput(f"is above the host's {limit}", field="epsilon", remedy="give less")
-        self._write(("budget", [epsilon, delta], ""))
+        budget.lower(self._host, self._id, epsilon, delta)
 
     def status(self) -> dict[str, Any]:
         """Return counts: events, clock problems, pushes in 30 days, consents, opt-outs."""
@@ -449,23 +398,3 @@ class Device:
             host_public_key=host.public_key.hex(),
         )
         return receipt.signed(host.identity_key)
-
-
-def _name_of(salt: bytes, seed: bytes, moment: datetime) -> bytes:
-    return hashlib.sha256(b"tactful/v1/decision\0" + salt + to_ms(moment, "now").to_bytes(8, "big") + seed).digest()[:8]
-
-
-def _push_of(decision: Decision, view: DeviceView) -> PushRecord:
-    candidate = decision.candidate
-    if candidate is None:
-        raise InvalidInput("sends nothing", field="decision")
-    cap_keys = PushRecord(
-        at=decision.created_at,
-        candidate_id=candidate.id,
-        category=candidate.category,
-        campaign=candidate.campaign,
-        kind=candidate.kind,
-    )
-    if not view.personalised:
-        return cap_keys
-    return replace(cap_keys, variant=candidate.variant, tags=candidate.tags, embedding=candidate.embedding)

@@ -2,7 +2,8 @@
 
 from fractions import Fraction
 
-from tactful_privacy.wire import Block, RoundPlan
+from tactful.training import task_layout
+from tactful_privacy.wire import RoundPlan
 
 
 def plan(round_number: int, rho: Fraction = Fraction(1, 100), attempt: int = 0, **changes: object) -> RoundPlan:
@@ -14,7 +15,7 @@ def plan(round_number: int, rho: Fraction = Fraction(1, 100), attempt: int = 0, 
         "task": "gradient",
         "settings": (),
         "model_digest": bytes(32),
-        "layout": (Block("gradient", 32),),
+        "layout": task_layout("gradient"),
         "statistics": (),
         "clip_units": 1000,
         "grid_exponent": 20,

@@ -1,0 +1,48 @@
+"""Pushes as the caps count them, and the ids of decisions."""
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime
+
+from tactful.clock import from_ms, to_ms
+from tactful.errors import InvalidInput
+from tactful.events import StoredEvent
+from tactful.types import Decision, DeviceView, PushRecord
+
+
+def of_event(event: StoredEvent) -> PushRecord:
+    """Return the record of a push that the app sent by itself."""
+    campaign = event.properties.get("campaign")
+    return PushRecord(
+        from_ms(event.at_ms),
+        candidate_id=str(event.properties.get("candidate_id", "")),
+        category=str(event.properties.get("category", "")),
+        campaign=None if campaign is None else str(campaign),
+    )
+
+
+def of_decision(decision: Decision, view: DeviceView) -> PushRecord:
+    """Return the record of a push that a decision sent; without personalisation only time and cap keys.
+
+    Raises:
+        InvalidInput: the decision sends nothing.
+    """
+    candidate = decision.candidate
+    if candidate is None:
+        raise InvalidInput("sends nothing", field="decision")
+    cap_keys = PushRecord(
+        at=decision.created_at,
+        candidate_id=candidate.id,
+        category=candidate.category,
+        campaign=candidate.campaign,
+        kind=candidate.kind,
+    )
+    if not view.personalised:
+        return cap_keys
+    return replace(cap_keys, variant=candidate.variant, tags=candidate.tags, embedding=candidate.embedding)
+
+
+def decision_id(salt: bytes, seed: bytes, moment: datetime) -> bytes:
+    """Return the 8 bytes of a decision's id where its seed was given: the same for the same device, time and seed."""
+    at = to_ms(moment, "now").to_bytes(8, "big")
+    return hashlib.sha256(b"tactful/v1/decision\0" + salt + at + seed).digest()[:8]
