@@ -1,1 +1,1 @@
-"""Room."""
+"""Rehearsal: shopping data, baselines, the slot task, and the demonstration."""
