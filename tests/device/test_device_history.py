@@ -13,6 +13,7 @@ from tactful.testing import FrozenClock
 
 from .vault_world import NOON, alter, look, open_host, person
 
+LATE = NOON + timedelta(hours=11)  # quiet hours: nothing is sent, so a decision does not change the next one
 OFFER = [Candidate(id="c1", category="shoes", value_minor=1200)]
 
 
@@ -45,13 +46,13 @@ def test_a_snapshot_gives_the_same_decision(tmp_path):
         device.weekly_budget()
         device.track("browse", category="boots")
         first = device.view()
-        decisions = [device.decide(OFFER, seed=b"seed")]
+        decisions = [device.decide(OFFER, now=LATE, seed=b"seed")]
     assert look(tmp_path, "SELECT count(*) FROM rows WHERE kind='snapshot'") == [(1,)]
     views = []
     for again in range(2):
         with open_host(tmp_path) as host:
             views.append(host.find("ada").view())
-            decisions.append(host.find("ada").decide(OFFER, seed=b"seed"))
+            decisions.append(host.find("ada").decide(OFFER, now=LATE, seed=b"seed"))
         if not again:
             alter(tmp_path, "DELETE FROM rows WHERE kind='snapshot'")
     for view in views:
