@@ -4,7 +4,7 @@ import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tactful import Device, Host
+from tactful import Device, Host, PolicySettings
 from tactful.testing import FrozenClock
 
 NOON = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)  # a Tuesday
@@ -14,6 +14,8 @@ PURPOSES = ("federated_learning", "marketing_push", "on_device_personalisation")
 def open_host(folder: Path, **options: object) -> Host:
     options.setdefault("clock", FrozenClock(NOON))
     options.setdefault("strict", True)
+    # Salts are random: without this one device in a hundred would fall into the group that is never pushed.
+    options.setdefault("settings", PolicySettings(never_push_fraction=0, micro_randomised_fraction=0))
     return Host.open(folder / "vaults.db", keys="file:host.key", **options)
 
 
