@@ -3,10 +3,14 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import _harness, sampler, slots
+from benchmarks import _harness, demo, sampler, slots
 from tactful_privacy.errors import TactfulError
 
-SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {"sampler": sampler.run, "slots": slots.run}
+SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {
+    "demo": demo.run,
+    "sampler": sampler.run,
+    "slots": slots.run,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
