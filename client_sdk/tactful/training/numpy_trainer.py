@@ -13,16 +13,26 @@ from tactful_privacy.wire import RoundPlan
 
 Array = NDArray[np.float64]
 _CHUNK_ROWS = 65_536
+_MOST_EPOCHS = 100
 _DEFAULTS = {"rows_scale": 1.0, "curvature_scale": 1.0, "learning_rate": 1.0, "epochs": 1.0}
 
 
 def _settings(plan: RoundPlan) -> dict[str, float]:
-    return _DEFAULTS | {name: float(value) for name, value in plan.settings}
+    """Return the task's numbers; those that would hang or divide by zero are refused."""
+    chosen = _DEFAULTS | {name: float(value) for name, value in plan.settings}
+    if chosen["rows_scale"] <= 0.0 or not 1.0 <= chosen["epochs"] <= _MOST_EPOCHS:
+        remedy = f"give rows_scale above 0 and 1 to {_MOST_EPOCHS} epochs"
+        raise UnknownTask("asks for what is not done here", field="settings", remedy=remedy)
+    return chosen
+
+
+def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # e^-x of a far-off logit is infinite, and 1/(1 + ∞) the right zero
+        return np.asarray(1.0 / (1.0 + np.exp(-logits)), dtype=np.float32)
 
 
 def _probabilities(table: TrainingTable, alpha: Array) -> NDArray[np.float32]:
-    logits = table.x @ alpha.astype(np.float32)
-    return np.asarray(1.0 / (1.0 + np.exp(-logits)), dtype=np.float32)
+    return _sigmoid(table.x @ alpha.astype(np.float32))
 
 
 def _sum_by_device(values: NDArray[np.float32], bounds: NDArray[np.int64]) -> Array:
@@ -74,9 +84,9 @@ def curvatures(table: TrainingTable, alpha: Array) -> Array:
 def losses(table: TrainingTable, alpha: Array) -> Array:
     """Return the mean log-loss of each device in nats, shape (n,); NaN for a device without rows."""
     logits = table.x @ alpha.astype(np.float32)
-    each = np.logaddexp(np.float32(0.0), logits) - table.y * logits
     count = np.diff(table.bounds).astype(np.float64)
     with np.errstate(invalid="ignore"):
+        each = np.logaddexp(np.float32(0.0), logits) - table.y * logits
         mean: Array = _sum_by_device(each[:, None], table.bounds)[:, 0] / count
     return mean
 
@@ -87,7 +97,7 @@ def _local_steps(table: TrainingTable, alpha: Array, learning_rate: float, epoch
     for device, (start, stop) in enumerate(zip(table.bounds[:-1], table.bounds[1:], strict=True)):
         x, y, local = table.x[start:stop], table.y[start:stop], alpha.copy()
         for _ in range(epochs if len(y) else 0):
-            p = 1.0 / (1.0 + np.exp(-(x @ local.astype(np.float32))))
+            p = _sigmoid(x @ local.astype(np.float32))
             local += learning_rate * ((y - p) @ x) / len(y)
         change[device] = local - alpha
     return change
