@@ -130,7 +130,8 @@ def delta_p(view: DeviceView, ahead: Outlook, index: int) -> Attribution:
     eta, effect, _ = _parts(view, ahead, index)
     labels = names(eta.size - len(PERSONAL) - len(DOSES))
     if ahead.basis == "prior":
-        own = np.where(np.isin(labels, PERSONAL), effect, 0.0)
+        own = effect.copy()
+        own[-len(DOSES) :] = 0.0  # nothing has taught κ while β is zero
         return Attribution(labels, *attribute_prior(eta, own))
     pushed, pushed_base = attribute(logistic, logistic_slope, eta + effect)
     alone, alone_base = attribute(logistic, logistic_slope, eta)
