@@ -216,7 +216,13 @@ class FeatureBlock:
 
         Days that are neither closed nor ``day_ordinal`` count as unknown, not as quiet: what is asked for next Friday
         on a Tuesday is what Tuesday's knowledge says about a Friday.
+
+        Raises:
+            InvalidInput: the day is closed: its own activity would be among its features.
         """
+        if self.next_day is not None and day_ordinal < self.next_day:
+            said = date.fromordinal(day_ordinal).isoformat()
+            raise InvalidInput(f"{said} is closed already", field="day_ordinal", remedy="ask for a later day")
         weekday = (day_ordinal + 6) % 7
         phi = np.zeros((self.n, SLOTS, DIMENSION), dtype=np.float32)
         phi[..., 0] = 1.0
