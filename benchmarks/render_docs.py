@@ -37,8 +37,8 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
     values = {row["name"]: row["value"] for row in rows}
     methods = list(dict.fromkeys(name.split(" · ")[0] for name in values if name.endswith(" · log_loss")))
     if not methods:
-        return ["| what | value | unit |", "|---|---:|---|"] + [
-            f"| {row['name']} | {row['value']:.4g} | {row['unit']} |" for row in rows
+        return ["| what | value | unit | beside |", "|---|---:|---|---|"] + [
+            f"| {row['name']} | {row['value']:.4g} | {row['unit']} | {_beside(row)} |" for row in rows
         ]
     head = "| method | " + " | ".join(title for title, _ in TITLES.values()) + " | log-loss − histogram (95 %) |"
     lines = [head, "|---|" + "---:|" * (len(TITLES) + 1)]
@@ -46,6 +46,12 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
         cells = [form.format(values[f"{method} · {key}"]) for key, (_, form) in TITLES.items()]
         lines.append(f"| {method} | " + " | ".join([*cells, _difference(method, values)]) + " |")
     return lines
+
+
+def _beside(row: dict[str, Any]) -> str:
+    if row["reference_value"] is None:
+        return "–"
+    return f"{row['reference']}: {row['reference_value']:.4g}"
 
 
 def _difference(method: str, values: dict[str, float]) -> str:
