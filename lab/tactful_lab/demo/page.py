@@ -12,6 +12,9 @@ from tactful_lab.demo.table import CENTRAL, DAY_RATE, GLOBAL, HISTOGRAM, Decembe
 from tactful_lab.report import Facts, Picture, Prose, Quote, Section, Table
 from tactful_lab.slots.federation import COLLUDERS, ZONE
 
+_TO = "\u2060–\u2060"
+"""An en dash at which no line is broken."""
+
 LEAD = (
     "Pushes that know when to stay quiet, learned across devices without the data leaving them. {hosts} app backends"
     " hold the shopping households of The Complete Journey in encrypted vaults; together they learned when people shop,"
@@ -53,13 +56,14 @@ def _summary(story: Story, table: DecemberTable) -> Section:
 
 
 def _december(table: DecemberTable) -> Section:
-    columns = ("method", "log-loss (95 %)", "AUC", "Brier", "calibration error", "precision, top 5 %", "top-slot hits")
+    columns = ("method", "log-loss", "95 %", "AUC", "Brier", "calibration", "top 5 %", "top slot")
     rows = []
     for row in table.rows:
         m = row.metrics
-        bounds = f"{m.log_loss:.4f} ({row.log_loss.low:.4f}–{row.log_loss.high:.4f})"
+        bounds = f"{row.log_loss.low:.4f}{_TO}{row.log_loss.high:.4f}"
         small = (f"{m.auc:.3f}", f"{m.brier:.5f}", f"{m.calibration_error:.4f}")
-        rows.append((row.name, bounds, *small, f"{m.precision_top_5_percent:.3f}", f"{m.top_slot_hit_rate:.3f}"))
+        tail = (f"{m.precision_top_5_percent:.3f}", f"{m.top_slot_hit_rate:.3f}")
+        rows.append((row.name, f"{m.log_loss:.4f}", bounds, *small, *tail))
     compared = ", ".join(_difference(table, name) for name in (HISTOGRAM, DAY_RATE, CENTRAL))
     shown = (GLOBAL, HISTOGRAM, DAY_RATE, table.ours)
     curves = {name: table.curves[name] for name in (HISTOGRAM, table.ours)}
@@ -69,7 +73,7 @@ def _december(table: DecemberTable) -> Section:
             Prose(
                 "For each household, each day and each two-hour slot from 8:00 to 22:00: does a basket start? Learned"
                 " on data to the end of October, tuned on November, measured on December 2017. Intervals are a"
-                " bootstrap over households."
+                " bootstrap over households; calibration is the mean gap between a stated and an observed rate."
             ),
             Table(columns, rows, strong=len(rows) - 1),
             Prose(f"Log-loss of ours minus theirs, paired by household, with 95 % intervals: {compared}."),
