@@ -13,7 +13,7 @@ from tactful.budget import PrivacyBudget
 from tactful.clock import to_ms, zone
 from tactful.consent import consent
 from tactful.errors import InvalidInput, MalformedEvent, UnknownDecision
-from tactful.events import ACTIVITY_KINDS, CLOCK_TOLERANCE_MS, PUSH_KINDS, Event, StoredEvent, store
+from tactful.events import ACTIVITY_KINDS, CLOCK_TOLERANCE_MS, PUSH_KINDS, Event, StoredEvent, is_text, store
 from tactful.model import OPEN_RATE_PRIOR
 from tactful.pacing import after_send
 from tactful.receipts import CANNOT_UNDO, ErasureReceipt
@@ -142,7 +142,7 @@ class Device:
         event = store(Event(kind, at or now, properties, key), now=now, timezone=profile.timezone, salt=profile.salt)
         if at is None and event.at_ms < state.history.latest_ms - CLOCK_TOLERANCE_MS:
             event = replace(event, clock_back=True)
-        if key is not None and (not isinstance(key, str) or not 0 < len(key) <= 200):
+        if key is not None and not is_text(key, 200):
             raise MalformedEvent("must be text of 1 to 200 characters", field="key")
         if key is not None and self._host.vault.has(self._id, "event", key):
             return True
@@ -285,7 +285,7 @@ class Device:
         if push is None and decision is None:
             message = "no decision of that id is stored on this device"
             raise UnknownDecision(message, field="decision_id", remedy="give the id of a decision made here")
-        if reason is not None and not (reason.isidentifier() and len(reason) <= 64):
+        if reason is not None and not (is_text(reason, 64) and reason.isidentifier()):
             raise InvalidInput("must be a code, not free text", field="reason", remedy='give one such as "irrelevant"')
         candidate = None if decision is None else decision.candidate
         about = push or PushRecord(self._host.now(), *((candidate.id, candidate.category) if candidate else ()))

@@ -141,6 +141,11 @@ class StoredEvent:
         return {**plain, "clock_back": True} if self.clock_back else plain
 
 
+def is_text(value: object, most: int) -> bool:
+    """Whether a value is text of 1 to ``most`` characters that UTF-8 can spell (half a surrogate pair cannot)."""
+    return isinstance(value, str) and 0 < len(value) <= most and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
 def store(event: Event, *, now: datetime, timezone: str, salt: bytes) -> StoredEvent:
     """Check an event against the allow-list and return what is kept of it.
 

@@ -23,6 +23,7 @@ from tactful._models import ModelShelf
 from tactful._state import DeviceState
 from tactful.clock import Clock, system_clock, to_ms, zone
 from tactful.errors import InvalidInput, UnknownDevice
+from tactful.events import is_text
 from tactful.keys import KeyProvider, key_provider
 from tactful.model import Model
 from tactful.settings import PolicySettings
@@ -317,5 +318,5 @@ class Host:
 
 
 def _check_user(user_id: str) -> None:
-    if not isinstance(user_id, str) or not 0 < len(user_id) <= 256:
+    if not is_text(user_id, 256):
         raise InvalidInput("must be text of 1 to 256 characters", field="user_id", remedy="give the app's own name")
