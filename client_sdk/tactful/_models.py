@@ -48,7 +48,7 @@ class ModelShelf:
         try:
             model = Model.from_artifact(artifact)
         except InvalidInput as error:
-            raise ModelRefused(str(error), field="artifact") from error
+            raise ModelRefused(str(error), field="artifact", remedy="fetch the model from its server again") from error
         self._refuse_older(artifact)
         if self._rounds.host_secret(_KEPT_KEY, server_key) != server_key:
             message = "another server key was pinned at the first installation"

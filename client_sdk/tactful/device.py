@@ -143,7 +143,7 @@ class Device:
         if at is None and event.at_ms < state.history.latest_ms - CLOCK_TOLERANCE_MS:
             event = replace(event, clock_back=True)
         if key is not None and not is_text(key, 200):
-            raise MalformedEvent("must be text of 1 to 200 characters", field="key")
+            raise MalformedEvent("must be text of 1 to 200 characters", field="key", remedy="give the app's own id")
         if key is not None and self._host.vault.has(self._id, "event", key):
             return True
         if kind == "opt_out":
