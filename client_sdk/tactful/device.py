@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tactful import _export, _pushes, budget, policy
+from tactful._checks import candidates_of, decision_name
 from tactful._state import DeviceState, feedback_to_dict, push_to_dict
 from tactful.budget import PrivacyBudget
 from tactful.clock import to_ms, zone
@@ -185,10 +186,11 @@ class Device:
 
     def _decide(self, candidates: Sequence[Candidate], now: datetime | None, seed: bytes | None) -> Decision:
         moment = self._host.now() if now is None else now
+        offers = candidates_of(candidates, moment, seed)
         state, view = self._ready(moment)
         chance = secrets.token_bytes(16) if seed is None else seed
         name = secrets.token_bytes(8) if seed is None else _pushes.decision_id(state.profile.salt, seed, moment)
-        decision = policy.decide(view, candidates, decision_id="d-" + name.hex(), seed=chance)
+        decision = policy.decide(view, offers, decision_id="d-" + name.hex(), seed=chance)
         self._log(state, view, decision, chance)
         return decision
 
@@ -217,7 +219,7 @@ class Device:
             remedy = f"use one of {', '.join(OUTCOMES)}"
             raise InvalidInput(f"unknown outcome {outcome!r}", field="outcome", remedy=remedy)
         state, now = self._state, self._host.now()
-        push = state.pushes.get(decision_id)
+        push = state.pushes.get(decision_name(decision_id))
         if push is None:
             if self._host.vault.has(self._id, "decision", decision_id):
                 return False  # decided, but not to send: nothing can have become of it
@@ -281,7 +283,7 @@ class Device:
             UnknownDecision, InvalidInput: an argument is unfit.
         """
         state = self._state
-        push, decision = state.pushes.get(decision_id), self._find(decision_id)
+        push, decision = state.pushes.get(decision_name(decision_id)), self._find(decision_id)
         if push is None and decision is None:
             message = "no decision of that id is stored on this device"
             raise UnknownDecision(message, field="decision_id", remedy="give the id of a decision made here")

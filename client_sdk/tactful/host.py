@@ -182,6 +182,7 @@ class Host:
         """Return a person's device without enrolling anybody; raises `UnknownDevice`."""
         from tactful.device import Device
 
+        _check_user(user_id)
         device = self.vault.find(user_id)
         if device is None:
             raise UnknownDevice("is not enrolled here", field="user_id", remedy="check the name, or use device()")

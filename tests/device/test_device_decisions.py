@@ -142,9 +142,9 @@ def test_the_hot_path_stays_quiet_unless_strict(tmp_path):
         assert (decision.action, decision.reasons[0].code) == ("quiet", "internal_error")
         assert decision.text("en")
         assert not device.record_outcome("d-none", "opened")
-        assert host.status()["problems"] == {"AttributeError": 1, "UnknownDecision": 1}
+        assert host.status()["problems"] == {"InvalidInput": 1, "UnknownDecision": 1}
         host.strict = True
-        with pytest.raises(AttributeError):
+        with pytest.raises(InvalidInput, match="candidates"):
             device.decide(["no candidate"])
 
 
