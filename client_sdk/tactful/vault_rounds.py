@@ -14,6 +14,7 @@ from fractions import Fraction
 from tactful._schema import damaged
 from tactful.keys import NONCE_BYTES
 from tactful.vault import NewRow, Vault
+from tactful_privacy.accounting.filter import ZcdpFilter
 from tactful_privacy.wire import RoundPlan
 
 _INHERITED = "inherited"
@@ -66,7 +67,7 @@ class RoundStore:
         account = self.account(device)
         if plan.round_number <= account.last_rounds.get(plan.federation, -1):
             return self._paid_for(plan, plan_digest, device)
-        if account.spent + plan.rho > ceiling:
+        if not ZcdpFilter(ceiling, spent=account.spent).can_spend(plan.rho):
             return False
         row = (device, plan.federation, plan.round_number, plan_digest, str(plan.rho))
         self._vault.connection.execute("INSERT INTO spends VALUES (?,?,?,?,?,?)", (*row, self._seal(*row)))

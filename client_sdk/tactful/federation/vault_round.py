@@ -18,6 +18,7 @@ from tactful.federation.host_round import RoundPosition
 from tactful.federation.policy import PRICE_SLACK, ParticipationPolicy
 from tactful.host import Host
 from tactful.training import NumpyTrainer, Trainer, TrainingTable, build_table
+from tactful_privacy.accounting.filter import ZcdpFilter
 from tactful_privacy.accounting.zcdp import rho_budget
 from tactful_privacy.wire import KeyDirectory, RoundPlan, digest
 
@@ -95,7 +96,8 @@ class VaultRound:
     def _may(self, plan: RoundPlan, device: int) -> bool:
         if not self._host.granted(device) >= PURPOSES:
             return False
-        return self._host.rounds.account(device).spent + plan.rho <= self.ceiling(device)
+        spent = self._host.rounds.account(device).spent
+        return ZcdpFilter(self.ceiling(device), spent=spent).can_spend(plan.rho)
 
     def ceiling(self, device: int) -> Fraction:
         """Return the most ρ that a device may have spent in all, exact zCDP."""
