@@ -51,8 +51,8 @@ def test_every_basket_before_november_is_in_a_vault_and_every_household_in_one_h
     assert sorted(np.concatenate(list(parts))) == list(range(HOUSEHOLDS))
 
 
-def test_the_planned_drop_outs_happened_and_a_round_with_too_few_opened_nothing(told):
-    """Which host is away when follows from the seed; a round is released if at least n_min hosts stayed to the end."""
+def test_the_planned_drop_outs_happened_and_the_sum_of_the_others_opened(told):
+    """Who is away when follows from the seed; with one of four away, n_min = 3 are left and the round is released."""
     story, _ = told
     away = drop_outs(story.options.setting(), story.options.dropout)
     assert away
@@ -102,7 +102,8 @@ def test_noise_and_masks_are_in_what_left(told):
     view = story.shown
     assert view is not None
     assert view.plan.task == "gradient"
-    assert (view.total != view.noised).all() or view.plan.noise_variance_units > 0
+    assert (view.total != view.noised).mean() > 0.9
+    assert ((view.noised - view.masked) % 2**32 != 0).mean() > 0.9
     assert len(set(view.masked.tolist())) == view.masked.size
     assert view.masked.max() < 2**32
 

@@ -32,7 +32,7 @@ from tactful_server.service import ModelSpec
 
 ZONE = "America/New_York"
 LEARN_FROM = datetime(2017, 11, 1, 5, tzinfo=UTC)
-"""The night before 1 November 2017, local time: what is learned from ends on 31 October."""
+"""One in the night of 1 November 2017, local time: finished days, which alone are learned from, end on 31 October."""
 COLLUDERS = 1
 PURPOSES = ("on_device_personalisation", "federated_learning", "marketing_push")
 POLICY_VERSION = "rehearsal-2017"
