@@ -61,7 +61,13 @@ PLAN = wire.RoundPlan(
     deadline_unix_s=1_795_000_000,
     rho=Fraction(419_430**2, 6 * 11_310_977_000_000),
     previous_head=h32("head"),
+    neighbours=4,
+    committee=3,
+    committee_threshold=2,
+    canaries=16,
+    run=wire.CorrelatedRun("winter", 5, 120, 8, 15, h32("strategy")),
 )
+COMPLETE = replace(PLAN, neighbours=0, committee=0, committee_threshold=0, canaries=0, run=None)
 P, K = wire.digest(PLAN), h32("keys")
 OFFER = wire.KeyOffer(P, "north", h32("mask"), h32("share"))
 SURVIVORS = wire.SurvivorList(P, K, h32("head"), ("north", "south"))
@@ -90,6 +96,7 @@ SAMPLES: tuple[Message, ...] = (
     DIRECTORY,
     wire.KeyDirectory("empty", ()),
     PLAN,
+    COMPLETE,
     wire.RoundAnnouncement(wire.sign(PLAN, SERVER).encode(), DIRECTORY),
     OFFER,
     wire.KeyRing(P, (wire.sign(OFFER, NORTH).encode(), wire.sign(OFFER, SERVER).encode())),

@@ -248,7 +248,7 @@ def test_dispatch_is_as_strict_as_the_types() -> None:
 def test_plan_figures_follow_from_its_integers() -> None:
     """Dimension, grid and clip norm are what the plan's integers say."""
     plan = sample(wire.RoundPlan)
-    assert plan.dimension == 5
+    assert plan.dimension == 21
     assert plan.grid == 2.0**-20
     assert plan.clip_norm == pytest.approx(0.4, rel=1e-5)
 

@@ -35,7 +35,15 @@ from tactful_privacy.wire.errors import (
 from tactful_privacy.wire.fields import MAX_DIMENSION, MAX_HOSTS, STAGES
 from tactful_privacy.wire.kinds import MAGIC, VERSION, Kind
 from tactful_privacy.wire.message import Message
-from tactful_privacy.wire.plan import Block, HostEntry, KeyDirectory, RoundAnnouncement, RoundPlan, Statistic
+from tactful_privacy.wire.plan import (
+    Block,
+    CorrelatedRun,
+    HostEntry,
+    KeyDirectory,
+    RoundAnnouncement,
+    RoundPlan,
+    Statistic,
+)
 from tactful_privacy.wire.signing import Signed, check_survivor_signature, open_signed, sign, sign_survivors
 from tactful_privacy.wire.stages import (
     Contribution,
@@ -64,6 +72,7 @@ __all__ = [
     "BadSignature",
     "Block",
     "Contribution",
+    "CorrelatedRun",
     "HostEntry",
     "KeyDirectory",
     "KeyOffer",

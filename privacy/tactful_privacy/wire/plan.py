@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from tactful_privacy.wire.codec import Blob, Many
+from tactful_privacy.wire.codec import Blob, Many, Maybe
 from tactful_privacy.wire.errors import TooLarge
 from tactful_privacy.wire.fields import (
     MAX_BLOCKS,
@@ -83,7 +83,29 @@ class Statistic(Record):
     half_range_units: Positive64
 
 
+@dataclass(frozen=True, slots=True)
+class CorrelatedRun(Record):
+    """A run of rounds whose noise is correlated: one event for its whole length, spent before its first contribution.
+
+    Attributes:
+        run_id: names the run within its federation.
+        first_round: number of its first round.
+        rounds: how many rounds it has.
+        min_separation: fewest rounds from one participation of a device to its next; the device enforces it.
+        participations: most rounds that one device joins.
+        strategy: digest of the matrix factorisation's coefficients.
+    """
+
+    run_id: Name
+    first_round: U32
+    rounds: Positive32
+    min_separation: Positive32
+    participations: Positive32
+    strategy: Digest
+
+
 Layout = Annotated[tuple[Block, ...], Many(Nested(Block), MAX_BLOCKS, key=_name_of, ordered=False, at_least=1)]
+MaybeRun = Annotated[CorrelatedRun | None, Maybe(Nested(CorrelatedRun))]
 Statistics = Annotated[tuple[Statistic, ...], Many(Nested(Statistic), MAX_BLOCKS, key=_name_of, ordered=False)]
 
 
@@ -119,6 +141,11 @@ class RoundPlan(Message):
         deadline_unix_s: seconds since 1970 after which the plan is not answered.
         rho: price of one participation in zCDP, exactly B²/(2·(n_min - t)·σ²) in grid units.
         previous_head: ledger head that this round continues.
+        neighbours: hosts with which each host shares masks and secrets; 0 pairs every host with every other.
+        committee: hosts which verify the whole survivor certificate for the others; 0 lets every host verify it.
+        committee_threshold: endorsements of the committee that a host asks for.
+        canaries: coordinates behind the statistics which only an audit uses; 0 in every other round.
+        run: of the round, where its noise is correlated with that of other rounds.
     """
 
     KIND: ClassVar[Kind] = Kind.ROUND_PLAN
@@ -145,6 +172,11 @@ class RoundPlan(Message):
     deadline_unix_s: U64
     rho: Price
     previous_head: Digest
+    neighbours: U16 = 0
+    committee: U16 = 0
+    committee_threshold: U16 = 0
+    canaries: U16 = 0
+    run: MaybeRun = None
 
     def _check_together(self) -> None:
         if self.dimension > MAX_DIMENSION:
@@ -156,8 +188,8 @@ class RoundPlan(Message):
 
     @property
     def dimension(self) -> int:
-        """Coordinates of a contribution: parameters, then statistics."""
-        return layout_length(self.layout) + len(self.statistics)
+        """Coordinates of a contribution: parameters, then statistics, then an audit's canaries."""
+        return layout_length(self.layout) + len(self.statistics) + self.canaries
 
     @property
     def grid(self) -> float:

@@ -1,0 +1,43 @@
+"""The commands of `tactful audit`, a module each, and what they share.
+
+Exit codes: 0 done, 1 the thing checked does not hold, 2 wrong use or bad input. With ``--json`` the figures stand on
+standard output; errors are one line on standard error with the remedy in it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from tactful_privacy.errors import TactfulError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Delta = Annotated[float, typer.Option(help="Delta at which epsilon holds, between 0 and 1.")]
+
+
+@contextmanager
+def bad_input_exits_2() -> Iterator[None]:
+    """Turn a typed error into one line on standard error and exit code 2."""
+    try:
+        yield
+    except TactfulError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def print_json(figures: Mapping[str, Any]) -> None:
+    """Print one JSON object; refuses what JSON cannot say."""
+    typer.echo(json.dumps(figures, allow_nan=False))
+
+
+def print_table(figures: Mapping[str, Any]) -> None:
+    """Print figures as a plain table for a person."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("figure", "value", box=None)
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
+    Console().print(table)
