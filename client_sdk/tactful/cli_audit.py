@@ -2,6 +2,9 @@
 
 import typer
 
+from tactful._audit_wire import wire
+
 
 def add_commands(app: typer.Typer) -> None:
     """Add this room's commands to `tactful audit`."""
+    app.command()(wire)
