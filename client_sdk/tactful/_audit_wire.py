@@ -11,7 +11,7 @@ import typer
 from tactful.errors import TactfulError, UnreadableVault
 
 if TYPE_CHECKING:
-    from tactful._wiretap import Leaving
+    from tactful.federation.wiretap import Leaving
 
 _INVENTED = "somebody"
 _EVENTS = 60
@@ -49,7 +49,7 @@ def tapped(vault: Path | None, user: str, keys: str) -> dict[str, Any]:
         TactfulError: the vault does not open, or does not know the person.
         Undescribed: a field leaves of which nobody has written down what it reveals.
     """
-    from tactful._wiretap import Tap, invent_a_device, opened_copy
+    from tactful.federation.wiretap import Tap, invent_a_device, opened_copy
     from tactful.testing import memory_host
 
     with memory_host() as host:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tactful._audit_wire import tapped
-from tactful._wiretap import Tap, invent_a_device
+from tactful.federation.wiretap import Tap, invent_a_device
 from tactful.testing import memory_host
 from tactful_privacy import wire
 from tactful_privacy.audit.dissect import dissect

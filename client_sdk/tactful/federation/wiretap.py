@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +20,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tactful.features import DIMENSION
-from tactful.federation.participant import RoundParticipant
+from tactful.federation.participant import ContributionView, RoundParticipant
 from tactful.federation.policy import ParticipationPolicy
 from tactful.federation.vault_round import PURPOSES, VaultRound
 from tactful.host import Host
@@ -89,10 +89,12 @@ class Tap:
     Args:
         host: open.
         user_id: the one person whose device takes part, if it consents and can pay.
+        observe: given the contribution in its three states before it leaves.
     """
 
     host: Host
     user_id: str
+    observe: Callable[[ContributionView], None] | None = None
     took_part: bool = False
     said: list[Leaving] = field(default_factory=list)
     _server: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
@@ -107,7 +109,7 @@ class Tap:
         side = _OneDevice(self.host, self.user_id, host_id=_TAPPED, server_key=self._server_key, policy=policy)
         self.took_part = bool(side.eligible_devices(plan))
         side.install(sign(model, self._server).encode())
-        participant = RoundParticipant(side)
+        participant = RoundParticipant(side, self.observe)
         sessions = {name: HostSession(plan, directory, name, key) for name, key in self._others.items()}
         self._drive(plan, directory, participant, sessions)
         return self.said
