@@ -1,0 +1,1 @@
+"""Audits of a rehearsed federation: canaries, planted faults and attacks."""
