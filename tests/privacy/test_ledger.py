@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tactful_privacy import ledger as ledger_module
 from tactful_privacy.errors import InvalidInput, LedgerBroken
 from tactful_privacy.ledger import NO_HEAD, Ledger, LedgerNotWritten, Release, mend, verify
+from tactful_privacy.ledger import chain as ledger_module
 
 RELEASE = Release(
     plan_digest=b"p" * 32,

@@ -9,13 +9,16 @@ chain alone cannot show that its end was cut off: give `verify` the head that yo
 
 A crash in the middle of `Ledger.append` leaves at most one unfinished last line, which was never acknowledged. It is
 reported, and `mend` sets it aside in a file of its own; nothing is deleted. Needs POSIX file locks.
+
+Over the entries' hashes, in order, stands the Merkle tree of `tactful_privacy.ledger.merkle`: leaf i is the hash of
+entry i. Its root is what the server signs (`tactful_privacy.ledger.heads`), and what devices get short proofs against.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import time
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +27,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from tactful_privacy.errors import InvalidInput, LedgerBroken, TactfulError
+from tactful_privacy.ledger.merkle import Tree
 
 KINDS: Final = ("genesis", "release", "void", "enrolment")
 NO_HEAD: Final = bytes(32)
@@ -151,6 +155,9 @@ class _Chain:
         self.releases = 0
         self.head = NO_HEAD
         self.end = 0
+        self.tree = Tree()
+        self.starts = array("Q")
+        self.of_plan: dict[tuple[str, str], int] = {}
 
     def follow(self, file: IO[bytes]) -> Iterator[Entry]:
         """Verify and yield every line from ``end`` on, keeping the state up to date."""
@@ -169,9 +176,17 @@ class _Chain:
         if claimed != found.hex():
             raise LedgerBroken("edited: the hash does not match the line", line=number, remedy=_CONTINUES)
         entry = Entry(fields["index"], self.head, fields["kind"], fields["body"], found)
+        self._note(entry)
         self.entries, self.head, self.end = number, found, self.end + len(line)
-        self.releases += entry.kind == "release"
         return entry
+
+    def _note(self, entry: Entry) -> None:
+        self.tree.append(entry.hash)
+        self.starts.append(self.end)
+        self.releases += entry.kind == "release"
+        plan = entry.body.get("plan_digest")
+        if isinstance(plan, str):
+            self.of_plan.setdefault((entry.kind, plan), entry.index)
 
     def _unfinished(self, line: bytes, number: int) -> LedgerBroken:
         if len(line) == MAX_LINE_BYTES:
@@ -200,6 +215,8 @@ class _Chain:
 @contextmanager
 def _locked(descriptor: int, path: Path, *, exclusive: bool) -> Iterator[None]:
     """Hold the file lock; raises `LedgerNotWritten` when another process keeps it for `LOCK_TIMEOUT_S`."""
+    import fcntl  # POSIX alone has it; a device that only checks proofs loads this module anywhere
+
     mode = (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB
     give_up = time.monotonic() + LOCK_TIMEOUT_S
     while True:
