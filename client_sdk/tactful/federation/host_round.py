@@ -67,8 +67,9 @@ class HostRound(Protocol):
         ...
 
     def local_updates(self, plan: RoundPlan, devices: Sequence[str]) -> NDArray[np.float64]:
-        """Train each device locally: shape (len(devices), plan.dimension), the statistics in the last columns.
+        """Train each device locally: shape (len(devices), plan.dimension).
 
+        The statistics stand behind the parameters, and an audit's coordinates, zero but for a canary, behind those.
         Rows need no clipping; a row that is not finite counts as the zero vector.
         """
         ...

@@ -220,22 +220,26 @@ class RoundParticipant:
         return tuple(dict.fromkeys(self._host.eligible_devices(session.plan)))[:cap]
 
     def _updates(self, plan: RoundPlan, devices: Sequence[str]) -> NDArray[np.float64]:
-        """Return the devices' updates; a failure of the training counts as zero, since absence must not depend on data.
+        """Return the devices' updates, shape (n, plan.dimension); a host may leave out an audit's coordinates.
+
+        A failure of the training counts as zero, since absence must not depend on data.
 
         Errors of our own (a damaged vault, a model that is gone) do not depend on what a device holds and are raised.
         """
-        shape = (len(devices), plan.dimension)
+        shape = (len(devices), plan.dimension - plan.canaries)
         try:
             updates = np.asarray(self._host.local_updates(plan, devices), dtype=np.float64)
         except TactfulError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the training trips over is a property of the data
             _log.error("local training failed, contributing zero: %s", type(error).__name__)
-            return np.zeros(shape)
+            updates = np.zeros(shape)
+        if updates.shape == (len(devices), plan.dimension):
+            return updates
         if updates.shape != shape:
             _log.error("local training gave shape %s, not %s: contributing zero", updates.shape, shape)
-            return np.zeros(shape)
-        return updates
+            updates = np.zeros(shape)
+        return np.hstack([updates, np.zeros((len(devices), plan.canaries))])
 
     # After the round
 
@@ -251,15 +255,25 @@ class RoundParticipant:
 
 def _encode(plan: RoundPlan, updates: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the sum on the grid of updates of shape (n, plan.dimension), clipped, rounded and checked row by row."""
-    parameters = plan.dimension - len(plan.statistics)
-    return encode_block(
-        updates[:, :parameters],
-        updates[:, parameters:],
+    clipped, clamped = _columns(plan)
+    total = np.empty(plan.dimension, dtype=np.int64)
+    total[np.concatenate([clipped, clamped])] = encode_block(
+        updates[:, clipped],
+        updates[:, clamped],
         clip_units=plan.clip_units,
         grid_exponent=plan.grid_exponent,
         norm_bound_squared=plan.norm_bound_squared,
         half_ranges=tuple(statistic.half_range_units for statistic in plan.statistics),
     ).total
+    return total
+
+
+def _columns(plan: RoundPlan) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Which columns share the clip norm C (parameters and an audit's canaries), and which are statistics."""
+    canaries = plan.dimension - plan.canaries
+    statistics = canaries - len(plan.statistics)
+    every = np.arange(plan.dimension)
+    return np.delete(every, slice(statistics, canaries)), every[statistics:canaries]
 
 
 def _noise(plan: RoundPlan) -> NDArray[np.int64]:

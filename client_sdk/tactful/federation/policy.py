@@ -16,6 +16,7 @@ from tactful_privacy.validate import at_least, fraction, positive
 from tactful_privacy.wire import KeyDirectory, RoundPlan, Signed, WireError, digest, open_signed
 
 REHEARSAL_MODE = "rehearsal-no-noise"
+CENTRAL_MODE = "central"
 MODULUS_BITS = 32
 MIN_NOISE_VARIANCE_UNITS = 16
 """σ_host/γ ≥ 4: below it the sum of discrete Gaussians is not close enough to one (arXiv:2102.06387, τ term)."""
@@ -38,7 +39,8 @@ class ParticipationPolicy:
         max_rho_per_round: ceiling of one participation's ρ; None divides the total of (ε, δ) by ``participations``.
         modes: modes of privacy agreed to.
         tasks: training tasks that this host knows.
-        max_dimension: most coordinates of a contribution, statistics included.
+        max_dimension: most coordinates of a contribution, statistics included and an audit's canaries not.
+        max_canaries: most audit coordinates; a device's own are all zero, so they cost it bytes and nothing else.
         federation: name of the one federation it serves; None accepts the one of the roster.
         rehearsal: whether plans without any noise are accepted. Never on real people's devices.
 
@@ -55,12 +57,13 @@ class ParticipationPolicy:
     modes: tuple[str, ...] = ("distributed",)
     tasks: tuple[str, ...] = ("curvature", "fedavg", "gradient")
     max_dimension: int = 512
+    max_canaries: int = 1024
     federation: str | None = None
     rehearsal: bool = False
 
     def __post_init__(self) -> None:
         at_least(2, n_min=self.n_min)
-        at_least(0, colluders=self.colluders)
+        at_least(0, colluders=self.colluders, max_canaries=self.max_canaries)
         at_least(1, participations=self.participations, max_dimension=self.max_dimension)
         fraction(delta=self.delta)
         if not (self.rehearsal and math.isinf(self.epsilon)):
@@ -148,10 +151,19 @@ def _check_scope(plan: RoundPlan, policy: ParticipationPolicy) -> None:
         raise refusals.UnknownMode(f"{plan.mode!r}", field="mode", remedy=f"agreed to are {list(policy.modes)}")
     if plan.task not in policy.tasks:
         raise refusals.UnknownTask(f"{plan.task!r}", field="task", remedy=f"known are {list(policy.tasks)}")
-    if plan.dimension > policy.max_dimension:
-        raise refusals.TooLarge(
-            f"{plan.dimension} coordinates", field="layout", remedy=f"plan at most {policy.max_dimension}"
-        )
+    if plan.dimension - plan.canaries > policy.max_dimension:
+        size = plan.dimension - plan.canaries
+        raise refusals.TooLarge(f"{size} coordinates", field="layout", remedy=f"plan at most {policy.max_dimension}")
+    if plan.canaries > policy.max_canaries:
+        remedy = f"plan at most {policy.max_canaries} audit coordinates"
+        raise refusals.TooLarge(f"is {plan.canaries}", field="canaries", remedy=remedy)
+    _check_run(plan)
+
+
+def _check_run(plan: RoundPlan) -> None:
+    if plan.run is not None and plan.mode != CENTRAL_MODE:
+        remedy = f"only a plan in mode {CENTRAL_MODE!r} can correlate its noise over a run"
+        raise refusals.WrongRun(f"stands in a plan of mode {plan.mode!r}", field="run", remedy=remedy)
 
 
 def _check_roster(plan: RoundPlan, directory: KeyDirectory) -> None:

@@ -127,11 +127,12 @@ class VaultRound:
         return consents and self._host.rounds.spend(plan, plan_digest, device, self.ceiling(device))
 
     def local_updates(self, plan: RoundPlan, devices: Sequence[str]) -> NDArray[np.float64]:
-        """Train each device locally: shape (len(devices), plan.dimension)."""
+        """Train each device locally: shape (len(devices), plan.dimension); an audit's coordinates stay zero."""
         if not devices:
             return np.zeros((0, plan.dimension))
         model = self._host.models.get(plan.model_digest)
-        return self._trainer.contributions(plan, model, self._rows(tuple(int(device) for device in devices)))
+        rows = self._trainer.contributions(plan, model, self._rows(tuple(int(device) for device in devices)))
+        return np.pad(rows, ((0, 0), (0, plan.canaries))) if plan.canaries else rows
 
     def _rows(self, devices: tuple[int, ...]) -> TrainingTable:
         last, writes = self._last_day(), self._host.activity_writes
