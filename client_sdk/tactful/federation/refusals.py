@@ -14,6 +14,7 @@
         ├── WrongPrice          ρ is not B²/(2(n_min − t)σ²)
         ├── WrongBound          clip, grid, statistics and norm bound contradict each other
         ├── WrongModulus        modulus or head-room
+        ├── WrongRun            correlated noise where there can be none, or not on the run's own terms
         ├── TooLarge            more coordinates than the host agrees to
         ├── PlanExpired         its deadline has passed
         └── PlanReplayed        its (round, attempt) is not above the last one answered
@@ -106,6 +107,12 @@ class WrongModulus(PlanRefused):
     """The sum could wrap round the modulus, or the modulus is not 2^32."""
 
     code = "wrong_modulus"
+
+
+class WrongRun(PlanRefused):
+    """The plan's run of correlated noise does not fit its mode, its round, or what is known of the run."""
+
+    code = "wrong_run"
 
 
 class TooLarge(PlanRefused):
