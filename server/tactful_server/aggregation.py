@@ -39,24 +39,33 @@ class Opened:
     noise_std: float
 
 
-def mean_of(total: NDArray[np.int64], plan: RoundPlan, directory: KeyDirectory, survivors: tuple[str, ...]) -> Opened:
+def mean_of(
+    total: NDArray[np.int64],
+    plan: RoundPlan,
+    directory: KeyDirectory,
+    survivors: tuple[str, ...],
+    audit_hosts: tuple[str, ...] = (),
+) -> Opened:
     """Decode the opened sum and divide it by the planned devices of the answering hosts.
 
     Args:
-        total: opened sum in grid units, shape (plan.dimension,), parameters then statistics.
+        total: opened sum in grid units, shape (plan.dimension,): parameters, statistics, an audit's canaries. The
+            canaries go no further than here.
         plan: for the grid 2^-j and the names of the statistics.
         directory: for the planned devices of each host.
         survivors: hosts whose contributions are in the sum.
+        audit_hosts: hosts whose enrolments contribute zero to the model and do not count in the divisor.
 
     Raises:
         InvalidInput: the sum's shape is not the plan's, or no device was planned.
     """
     if total.shape != (plan.dimension,):
         raise InvalidInput(f"has shape {total.shape}", field="total", remedy=f"give shape ({plan.dimension},)")
-    devices = sum(entry.planned_devices for entry in directory.entries if entry.host_id in set(survivors))
+    counted = set(survivors) - set(audit_hosts)
+    devices = sum(entry.planned_devices for entry in directory.entries if entry.host_id in counted)
     at_least(1, planned_devices=devices)
-    mean = decode(total, plan.grid_exponent) / devices
-    split = plan.dimension - len(plan.statistics)
+    mean = decode(total[: plan.dimension - plan.canaries], plan.grid_exponent) / devices
+    split = len(mean) - len(plan.statistics)
     names = (statistic.name for statistic in plan.statistics)
     noise_std = math.sqrt(len(survivors) * plan.noise_variance_units) * plan.grid / devices
     return Opened(mean[:split], dict(zip(names, map(float, mean[split:]), strict=True)), devices, noise_std)

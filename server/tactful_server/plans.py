@@ -29,6 +29,9 @@ class RoundTerms:
         settings: exact parameters of the local task, by name.
         statistics: (name, half-range in model units) of each reported number.
         window_s: seconds from the plan to its deadline.
+        canaries: audit coordinates of every round; they cost nothing, since only an auditor's enrolments are not zero
+            there. Rounds which all carry them leave nobody a round in which to behave for the audit.
+        audit_hosts: hosts of auditors, whose enrolments contribute zero to the model and so are not divided by.
     """
 
     epsilon: float
@@ -40,13 +43,16 @@ class RoundTerms:
     settings: tuple[tuple[str, Fraction], ...] = ()
     statistics: tuple[tuple[str, float], ...] = ()
     window_s: int = 3_600
+    canaries: int = 0
+    audit_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         at_least(1, participations=self.participations, window_s=self.window_s)
+        at_least(0, canaries=self.canaries)
         positive(clip_norm=self.clip_norm)
 
     def calibrate(self, directory: KeyDirectory, dimension: int) -> Calibration:
-        """Noise, grid and price for this roster and ``dimension`` coordinates (without statistics).
+        """Noise, grid and price for this roster and ``dimension`` coordinates (without statistics and canaries).
 
         Raises:
             InvalidInput: the roster cannot carry the threshold.
@@ -62,7 +68,7 @@ class RoundTerms:
             clip_norm=self.clip_norm,
             half_ranges=tuple(half for _, half in self.statistics),
             total_devices=sum(entry.planned_devices for entry in directory.entries),
-            dimension=dimension,
+            dimension=dimension + self.canaries,
             n_hosts=len(directory.entries),
             modulus_bits=MODULUS_BITS,
         )
@@ -138,4 +144,5 @@ def build_plan(
         deadline_unix_s=start.now_unix_s + terms.window_s,
         rho=calibration.rho_per_round if noisy else Fraction(0),
         previous_head=start.previous_head,
+        canaries=terms.canaries,
     )

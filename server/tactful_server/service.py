@@ -178,6 +178,8 @@ class Office:
         if not machine.over:
             raise OutOfPhase(f"the round is {machine.phase}", field="finish", remedy="close its phases first")
         kind = "release" if machine.phase is Phase.RELEASED else "void"
+        if kind == "release" and machine.plan.canaries and not self._entered("audit", machine.plan_digest):
+            self.ledger.append("audit", _audit_entry(machine))
         if not self._entered(kind, machine.plan_digest):
             self.ledger.append(kind, self._entry(machine))
         if machine.phase is Phase.RELEASED:
@@ -186,7 +188,7 @@ class Office:
     def settle(self, plan: RoundPlan, total: NDArray[np.int64], summed: SecureSum) -> Mapping[str, bytes]:
         """The facts of a release, from the opened sum; writes nothing, so it may be repeated."""
         parent = self.registry.load(plan.model_digest)
-        opened = mean_of(total, plan, self._directory_of(plan), summed.survivors)
+        opened = mean_of(total, plan, self._directory_of(plan), summed.survivors, self.terms.audit_hosts)
         self.optimiser.load(self._optimiser_state())
         parameters = self.optimiser.step(np.array(parent.values()), opened.update, plan, opened.noise_std)
         artifact = Artifact(self._card(plan, parent, opened), pack_f64(parameters))
@@ -200,7 +202,7 @@ class Office:
 
     def opened(self, machine: RoundMachine) -> Opened:
         """What a released round's sum says."""
-        return mean_of(machine.total, machine.plan, machine.directory, survivors_of(machine))
+        return mean_of(machine.total, machine.plan, machine.directory, survivors_of(machine), self.terms.audit_hosts)
 
     def _open_round(self) -> RoundId | None:
         records = self.store.rounds(self.federation)
@@ -274,6 +276,16 @@ class Office:
             evaluation=tuple(sorted((name, _rational(value)) for name, value in opened.statistics.items())),
             training=(("mode", plan.mode), ("planned_devices", str(opened.planned_devices)), ("task", plan.task)),
         )
+
+
+def _audit_entry(machine: RoundMachine) -> Mapping[str, Value]:
+    """The opened audit coordinates in grid units: whoever knows his canaries' coins can judge the round from them."""
+    opened = machine.total[machine.plan.dimension - machine.plan.canaries :]
+    return {
+        "plan_digest": machine.plan_digest,
+        "round_number": machine.plan.round_number,
+        "canaries": [int(value) for value in opened],
+    }
 
 
 def survivors_of(machine: RoundMachine) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from typing import IO, Any, Final, Self
 from tactful_privacy.errors import InvalidInput, LedgerBroken, TactfulError
 from tactful_privacy.ledger.merkle import Tree
 
-KINDS: Final = ("genesis", "release", "void", "enrolment")
+KINDS: Final = ("genesis", "release", "void", "enrolment", "audit")
 NO_HEAD: Final = bytes(32)
 MAX_LINE_BYTES: Final = 1 << 20
 LOCK_TIMEOUT_S: Final = 10.0
