@@ -74,7 +74,7 @@ def test_the_wheel_holds_the_four_packages_whole_and_nothing_else(built):
     contents = {name for name in names if ".dist-info/" not in name}
     assert contents == source_files()
     assert {f"{room.partition('/')[2]}/py.typed" for room in ROOMS} <= contents
-    assert {"tactful/messages/en.json", "tactful/messages/zh.json", "tactful_lab/report.css"} <= contents
+    assert {"tactful/messages/en.json", "tactful/messages/zh.json", "tactful_privacy/audit/page.css"} <= contents
     assert {"tactful_lab/slots/settings.toml", "tactful_lab/slots/learning.toml"} <= contents
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 

@@ -1,4 +1,4 @@
-"""The figures of a rehearsal. Each takes plain arrays and returns a figure; `tactful_lab.style` writes it."""
+"""The figures of a rehearsal. Each takes plain arrays and returns a figure; `tactful_privacy.audit.style` writes it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,8 +11,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from tactful_lab import style
 from tactful_lab.slots.metrics import CalibrationCurve
+from tactful_privacy.audit import style
 
 SLOT_LABELS = tuple(f"{hour}–{hour + 2}" for hour in range(8, 22, 2))
 _BESIDE: Any = {"xytext": (6, 0), "textcoords": "offset points", "fontsize": 8.5, "color": style.MUTED}

@@ -6,8 +6,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from tactful_lab import plots, report, style
+from tactful_lab import plots
 from tactful_lab.slots.metrics import CalibrationCurve
+from tactful_privacy.audit import page as pages
+from tactful_privacy.audit import style
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -49,15 +51,15 @@ def figures():
 
 @pytest.fixture(scope="module")
 def page():
-    pictures = [report.Picture(drawn, name, f"figure {name} & more") for name, drawn in figures().items()]
+    pictures = [pages.Picture(drawn, name, f"figure {name} & more") for name, drawn in figures().items()]
     parts = [
-        report.Prose("<script>alert(1)</script>"),
-        report.Facts([(".0922", "log-loss <in> December")]),
-        report.Table(["method", "log-loss"], [["a <b>", ".1035"], ["ours", ".0922"]], "December", strong=1),
-        report.Quote("周二 <16–18> 点", "zh", "basis: prior"),
+        pages.Prose("<script>alert(1)</script>"),
+        pages.Facts([(".0922", "log-loss <in> December")]),
+        pages.Table(["method", "log-loss"], [["a <b>", ".1035"], ["ours", ".0922"]], "December", strong=1),
+        pages.Quote("周二 <16–18> 点", "zh", "basis: prior"),
         *pictures,
     ]
-    return report.render("A & B", "lead <b>", [report.Section("One", parts)], footer="commit <x>")
+    return pages.render("A & B", "lead <b>", [pages.Section("One", parts)], footer="commit <x>")
 
 
 def test_text_is_escaped(page):
@@ -121,6 +123,6 @@ def test_a_figure_is_saved_as_svg_and_png(tmp_path):
 
 def test_numbers_stand_right_and_words_left():
     """A column is set to the right only if all its cells are numbers."""
-    table = report.Table(["m", "v"], [["a", "−.0016"], ["b", "11.7 %"]]).to_html()
+    table = pages.Table(["m", "v"], [["a", "−.0016"], ["b", "11.7 %"]]).to_html()
     assert "<th>m</th><th class=n>v</th>" in table
     assert "<td class=n>−.0016</td>" in table

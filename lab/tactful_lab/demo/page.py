@@ -6,11 +6,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tactful_lab import plots, report
+from tactful_lab import plots
 from tactful_lab.demo.story import DECEMBER, Story
 from tactful_lab.demo.table import CENTRAL, DAY_RATE, GLOBAL, HISTOGRAM, DecemberTable
-from tactful_lab.report import Facts, Picture, Prose, Quote, Section, Table
 from tactful_lab.slots.federation import COLLUDERS, ZONE
+from tactful_privacy.audit import page
+from tactful_privacy.audit.page import Facts, Picture, Prose, Quote, Section, Table
 
 _TO = "\u2060–\u2060"
 """An en dash at which no line is broken."""
@@ -35,7 +36,7 @@ def write(path: Path, story: Story, table: DecemberTable, caveat: str) -> Path:
     ]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     lead = LEAD.format(hosts=story.options.hosts)
-    return report.write(path, "Tactful: the demonstration", lead, sections, footer=f"Made by tactful demo, {made}.")
+    return page.write(path, "Tactful: the demonstration", lead, sections, footer=f"Made by tactful demo, {made}.")
 
 
 def _summary(story: Story, table: DecemberTable) -> Section:
@@ -130,7 +131,7 @@ def _incidents(story: Story) -> Section:
         for host, drop in row.result.dropped.items()
     ]
     receipt = story.receipt
-    parts: list[report.Part] = [
+    parts: list[page.Part] = [
         Prose(
             f"Hosts that dropped out: {'; '.join(gone) if gone else 'none'}. As long as enough hosts answer, the sum of"
             " those in it opens exactly; otherwise the round is void and nothing is opened."
@@ -168,7 +169,7 @@ def _week(story: Story) -> Section:
     local = DECEMBER.astimezone(ZoneInfo(ZONE))
     days = [(local + timedelta(days=ahead)).strftime("%a %d") for ahead in range(7)]
     sends = [(slot.day, slot.slot) for slot in plan.chosen if slot.day < len(days)]
-    parts: list[report.Part] = [
+    parts: list[page.Part] = [
         Prose(
             f"{story.week_user}, on the morning of 1 December: a weekly budget of {plan.budget} pushes. Push responses"
             f" are not part of these data, so the effect of a push rests on a public prior (basis: {plan.basis})."

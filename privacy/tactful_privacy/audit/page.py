@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tactful_lab import style
+from tactful_privacy.audit import style
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _cell(tag: str, text: str, right: bool) -> str:
 
 def render(title: str, lead: str, sections: Sequence[Section], *, footer: str = "") -> str:
     """The whole page as text: title, one leading sentence, sections in order, a footer line."""
-    css = (resources.files("tactful_lab") / "report.css").read_text(encoding="utf-8")
+    css = (resources.files("tactful_privacy.audit") / "page.css").read_text(encoding="utf-8")
     body = "".join(section.to_html() for section in sections)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
