@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tactful.federation import refusals
-from tactful_privacy.accounting.zcdp import price, rho_budget
+from tactful_privacy.accounting.modes import (
+    CENTRAL,
+    REHEARSAL,
+    headroom_in_mode,
+    price_in_mode,
+    promised_price,
+)
+from tactful_privacy.accounting.zcdp import rho_budget
 from tactful_privacy.errors import ModulusTooSmall
-from tactful_privacy.mechanisms.headroom import assert_headroom
 from tactful_privacy.validate import at_least, fraction, positive
 from tactful_privacy.wire import KeyDirectory, RoundPlan, Signed, WireError, digest, open_signed
 
-REHEARSAL_MODE = "rehearsal-no-noise"
-CENTRAL_MODE = "central"
+REHEARSAL_MODE = REHEARSAL
 MODULUS_BITS = 32
 MIN_NOISE_VARIANCE_UNITS = 16
 """σ_host/γ ≥ 4: below it the sum of discrete Gaussians is not close enough to one (arXiv:2102.06387, τ term)."""
@@ -37,7 +42,8 @@ class ParticipationPolicy:
         delta: the δ beside it.
         participations: rounds over which the total is meant to last.
         max_rho_per_round: ceiling of one participation's ρ; None divides the total of (ε, δ) by ``participations``.
-        modes: modes of privacy agreed to.
+        modes: modes of privacy agreed to. ``local`` reads (``epsilon``, ``delta``) as a promise under replacement;
+            ``central`` means to trust the server with the sum and with the noise.
         tasks: training tasks that this host knows.
         max_dimension: most coordinates of a contribution, statistics included and an audit's canaries not.
         max_canaries: most audit coordinates; a device's own are all zero, so they cost it bytes and nothing else.
@@ -161,8 +167,8 @@ def _check_scope(plan: RoundPlan, policy: ParticipationPolicy) -> None:
 
 
 def _check_run(plan: RoundPlan) -> None:
-    if plan.run is not None and plan.mode != CENTRAL_MODE:
-        remedy = f"only a plan in mode {CENTRAL_MODE!r} can correlate its noise over a run"
+    if plan.run is not None and plan.mode != CENTRAL:
+        remedy = f"only a plan in mode {CENTRAL!r} can correlate its noise over a run"
         raise refusals.WrongRun(f"stands in a plan of mode {plan.mode!r}", field="run", remedy=remedy)
 
 
@@ -232,13 +238,16 @@ def _check_noise(plan: RoundPlan, policy: ParticipationPolicy) -> None:
     if plan.noise_variance_units < MIN_NOISE_VARIANCE_UNITS:
         message = f"σ² = {plan.noise_variance_units} grid units² is below {MIN_NOISE_VARIANCE_UNITS}"
         raise refusals.TooLittleNoise(message, field="noise_variance_units", remedy="choose a finer grid")
-    if plan.rho != price(plan.norm_bound_squared, plan.noise_variance_units, plan.n_min - plan.colluders):
-        raise refusals.WrongPrice(
-            f"{plan.rho} is not B²/(2(n_min − t)σ²)", field="rho", remedy="state the price that the noise gives"
-        )
+    times = plan.run.participations if plan.run else 1
+    honest = plan.n_min - plan.colluders
+    due = price_in_mode(plan.mode, plan.norm_bound_squared, plan.noise_variance_units, honest, times)
+    if plan.rho != due:
+        remedy_price = "state the price that the noise gives"
+        raise refusals.WrongPrice(f"{plan.rho}, but bound and noise give {due}", field="rho", remedy=remedy_price)
     ceiling = policy.rho_ceiling
-    if ceiling is not None and plan.rho > ceiling * (1 + PRICE_SLACK):
-        message = f"ρ = {float(plan.rho):.6g} a round, this host's ceiling is {float(ceiling):.6g}"
+    each = promised_price(plan.mode, plan.rho) / times
+    if ceiling is not None and each > ceiling * (1 + PRICE_SLACK):
+        message = f"ρ = {float(each):.6g} a round, this host's ceiling is {float(ceiling):.6g}"
         raise refusals.TooLittleNoise(message, field="noise_variance_units", remedy=remedy)
 
 
@@ -246,7 +255,8 @@ def _check_modulus(plan: RoundPlan, directory: KeyDirectory) -> None:
     if plan.modulus_bits != MODULUS_BITS:
         raise refusals.WrongModulus(f"2^{plan.modulus_bits}", field="modulus_bits", remedy=f"plan {MODULUS_BITS} bits")
     try:
-        assert_headroom(
+        headroom_in_mode(
+            plan.mode,
             total_devices=sum(entry.planned_devices for entry in directory.entries),
             norm_bound=math.isqrt(plan.norm_bound_squared) + 1,
             noise_variance_units=plan.noise_variance_units,

@@ -11,7 +11,7 @@
         ├── ThresholdTooLow     n_min is below the host's own floor, or 2·n_min ≤ n + t
         ├── CollusionUnderstated  the plan assumes fewer colluding hosts than this host does
         ├── TooLittleNoise      the price of one round is above this host's ceiling, or the grid is too coarse for it
-        ├── WrongPrice          ρ is not B²/(2(n_min − t)σ²)
+        ├── WrongPrice          ρ is not what the bound and the noise give in the plan's mode
         ├── WrongBound          clip, grid, statistics and norm bound contradict each other
         ├── WrongModulus        modulus or head-room
         ├── WrongRun            correlated noise where there can be none, or not on the run's own terms
