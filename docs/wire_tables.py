@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tactful_privacy.wire import MESSAGE_TYPES, Block, Statistic, codec
+from tactful_privacy.wire import MESSAGE_TYPES, Block, HeadLink, Statistic, codec
 from tactful_privacy.wire.message import Nested
 from tactful_privacy.wire.vectors import Vector
 
@@ -52,7 +52,8 @@ def tables() -> str:
     messages = sorted(MESSAGE_TYPES, key=lambda message: message.KIND)
     titled = [(f"{m.__name__}, kind 0x{int(m.KIND):02x}, at most {m.MAX_BYTES:,} bytes", m) for m in messages]
     lines = []
-    for title, record in [*titled, *((f"{r.__name__}, a record inside others", r) for r in (Block, Statistic))]:
+    inner = [(f"{record.__name__}, a record inside others", record) for record in (Block, Statistic, HeadLink)]
+    for title, record in [*titled, *inner]:
         lines += ["", f"### {title}", "", "| field | form |", "|---|---|"]
         lines += [f"| `{name}` | {form} |" for name, form in fields(record)]
     return "\n".join([*lines, ""]) + "\n"

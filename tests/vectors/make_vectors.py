@@ -89,6 +89,16 @@ CARD = wire.ArtifactCard(
 )
 PRIOR = replace(CARD, version=0, epsilon=None, rho=None, features=(), evaluation=(), training=())
 SHARES = (("north", b"n" * 33), ("south", b"s" * 33))
+LEDGER_HEAD = wire.LedgerHead("shop", 9, h32("root"), h32("chain"))
+LEDGER_PROOF = wire.LedgerProof(
+    signed_head=wire.sign(LEDGER_HEAD, SERVER).encode(),
+    index=8,
+    entry=b'{"body":{}}',
+    path=(h32("below"),),
+    plan_head_index=7,
+    plan_head_path=(h32("right"), h32("above"), h32("top")),
+    links=(wire.HeadLink(6, (h32("one"), h32("two"))), wire.HeadLink(9, ())),
+)
 
 SAMPLES: tuple[Message, ...] = (
     wire.sign(OFFER, NORTH),
@@ -115,6 +125,9 @@ SAMPLES: tuple[Message, ...] = (
     CARD,
     PRIOR,
     wire.Artifact(CARD, wire.pack_f64([0.0, -1.5, 5e-324])),
+    LEDGER_HEAD,
+    LEDGER_PROOF,
+    wire.ModelRelease(wire.sign(wire.Artifact(CARD, wire.pack_f64([0.5, 0.0, 1.0])), SERVER).encode(), LEDGER_PROOF),
 )
 
 

@@ -34,6 +34,7 @@ from tactful_privacy.wire.errors import (
 )
 from tactful_privacy.wire.fields import MAX_DIMENSION, MAX_HOSTS, STAGES
 from tactful_privacy.wire.kinds import MAGIC, VERSION, Kind
+from tactful_privacy.wire.ledger import HeadLink, LedgerHead, LedgerProof, ModelRelease
 from tactful_privacy.wire.message import Message
 from tactful_privacy.wire.plan import (
     Block,
@@ -73,13 +74,17 @@ __all__ = [
     "Block",
     "Contribution",
     "CorrelatedRun",
+    "HeadLink",
     "HostEntry",
     "KeyDirectory",
     "KeyOffer",
     "KeyRing",
     "Kind",
+    "LedgerHead",
+    "LedgerProof",
     "LeftOverBytes",
     "Message",
+    "ModelRelease",
     "NotCanonical",
     "OutOfRange",
     "Refusal",

@@ -5,6 +5,7 @@ from typing import Final
 from tactful_privacy.wire.artifact import Artifact, ArtifactCard
 from tactful_privacy.wire.codec import Reader, require_type
 from tactful_privacy.wire.kinds import Kind
+from tactful_privacy.wire.ledger import LedgerHead, LedgerProof, ModelRelease
 from tactful_privacy.wire.message import Message, read_header
 from tactful_privacy.wire.plan import HostEntry, KeyDirectory, RoundAnnouncement, RoundPlan
 from tactful_privacy.wire.signing import Signed
@@ -42,6 +43,9 @@ MESSAGE_TYPES: Final[tuple[type[Message], ...]] = (
     RoundReply,
     ArtifactCard,
     Artifact,
+    LedgerHead,
+    LedgerProof,
+    ModelRelease,
 )
 
 _BY_KIND: Final[dict[Kind, type[Message]]] = {message.KIND: message for message in MESSAGE_TYPES}

@@ -33,3 +33,6 @@ class Kind(IntEnum):
     ROUND_REPLY = 0x31
     ARTIFACT_CARD = 0x40
     ARTIFACT = 0x41
+    LEDGER_HEAD = 0x50
+    LEDGER_PROOF = 0x51
+    MODEL_RELEASE = 0x52
