@@ -8,6 +8,7 @@
     ├── ProtocolError                    a secure-aggregation message or plan that must not be answered
     ├── BudgetExhausted                  the device's privacy budget does not cover the price
     ├── ModulusTooSmall                  the sum could wrap round the modulus
+    ├── SelfTestFailed                   a host's own noise, encoder or masks do not work; it takes no part
     └── LedgerBroken                     the chain of releases was edited, cut or reordered
 
 The device's errors (`tactful.errors`) and the server's hang from the same root.
@@ -40,6 +41,17 @@ class BudgetExhausted(TactfulError):
 
 class ModulusTooSmall(TactfulError):
     """The sum of the encoded contributions and the noise could wrap round the modulus."""
+
+
+class SelfTestFailed(TactfulError):
+    """A host's own noise, encoder or secure aggregation does not do what it must. ``checks`` names what failed."""
+
+    code = "self_test_failed"
+
+    def __init__(self, checks: tuple[str, ...]) -> None:
+        self.checks = checks
+        remedy = "take no part in rounds; reinstall the library, and look at the operating system's random source"
+        super().__init__(", ".join(checks), field="self-test", remedy=remedy)
 
 
 class LedgerBroken(TactfulError):

@@ -6,6 +6,7 @@ own policy, (2) every contributing device's spend was durable, (3) the very byte
 """
 
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 from tactful.federation import refusals
 from tactful.federation.host_round import HostRound
 from tactful.federation.policy import REHEARSAL_MODE, check_plan, open_plan
-from tactful_privacy.errors import ProtocolError, TactfulError
+from tactful_privacy.errors import ProtocolError, SelfTestFailed, TactfulError
 from tactful_privacy.mechanisms.discrete_gaussian import sample
+from tactful_privacy.mechanisms.entropy import Entropy
 from tactful_privacy.mechanisms.grid import encode_block
 from tactful_privacy.secagg import HostSession
 from tactful_privacy.secagg.errors import OutOfOrder, WrongPlan
+from tactful_privacy.selftest import HostPath, SelfTestReport, inspect
 from tactful_privacy.wire import (
     Artifact,
     Contribution,
@@ -84,6 +87,7 @@ class RoundParticipant:
         self._host = host
         self._observe = observe
         self._lock = threading.Lock()
+        self._tried: SelfTestReport | None = None
 
     def handle(self, request: bytes) -> bytes:
         """Return the encoded `RoundReply` to an encoded `RoundRequest`; a refusal is a reply as well.
@@ -116,10 +120,11 @@ class RoundParticipant:
         return self._reply(request, refusal.encode())
 
     def _answer(self, request: RoundRequest) -> bytes:
-        if request.stage == "keys":
-            return self._keys(request)
         if request.stage == "released":
             return self._released(request.payload)
+        self._require_sound()
+        if request.stage == "keys":
+            return self._keys(request)
         session = self._resume(request.plan_digest)
         if request.stage == "shares":
             return self._shares(session, request.payload)
@@ -128,6 +133,14 @@ class RoundParticipant:
         reply = session.sign(request.payload) if request.stage == "sign" else session.unmask(request.payload)
         self._save(session)
         return reply
+
+    def _require_sound(self) -> None:
+        """Try this host's own encoder, noise and masks once, before its first answer; a failure lasts."""
+        if self._tried is None:
+            self._tried = inspect(host_path())
+        if self._tried.failed:
+            _log.error("the self-test failed: %s", ", ".join(self._tried.failed))
+            raise SelfTestFailed(self._tried.failed)
 
     def _resume(self, plan_digest: bytes) -> HostSession:
         blob = self._host.load_round(plan_digest)
@@ -253,7 +266,16 @@ class RoundParticipant:
         return b""
 
 
-def _encode(plan: RoundPlan, updates: NDArray[np.float64]) -> NDArray[np.int64]:
+def host_path() -> HostPath:
+    """Return the functions through which a contribution goes, looked up at each call: what a self-test tries."""
+    return HostPath(
+        lambda plan, updates, entropy: _encode(plan, updates, entropy),
+        lambda plan, entropy: _noise(plan, entropy),
+        HostSession,
+    )
+
+
+def _encode(plan: RoundPlan, updates: NDArray[np.float64], entropy: Entropy = os.urandom) -> NDArray[np.int64]:
     """Return the sum on the grid of updates of shape (n, plan.dimension), clipped, rounded and checked row by row."""
     clipped, clamped = _columns(plan)
     total = np.empty(plan.dimension, dtype=np.int64)
@@ -264,6 +286,7 @@ def _encode(plan: RoundPlan, updates: NDArray[np.float64]) -> NDArray[np.int64]:
         grid_exponent=plan.grid_exponent,
         norm_bound_squared=plan.norm_bound_squared,
         half_ranges=tuple(statistic.half_range_units for statistic in plan.statistics),
+        entropy=entropy,
     ).total
     return total
 
@@ -276,8 +299,8 @@ def _columns(plan: RoundPlan) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.delete(every, slice(statistics, canaries)), every[statistics:canaries]
 
 
-def _noise(plan: RoundPlan) -> NDArray[np.int64]:
+def _noise(plan: RoundPlan, entropy: Entropy = os.urandom) -> NDArray[np.int64]:
     """Return this host's share of the noise, fresh: exact discrete Gaussian, variance in squared grid units."""
     if plan.mode == REHEARSAL_MODE:
         return np.zeros(plan.dimension, dtype=np.int64)
-    return sample(plan.noise_variance_units, plan.dimension)
+    return sample(plan.noise_variance_units, plan.dimension, entropy=entropy)
