@@ -76,7 +76,14 @@ def promised_price(mode: str, rho: Fraction) -> Fraction:
 
 
 def headroom_in_mode(
-    mode: str, *, total_devices: int, norm_bound: float, noise_variance_units: int, n_hosts: int, dimension: int, bits: int
+    mode: str,
+    *,
+    total_devices: int,
+    norm_bound: float,
+    noise_variance_units: int,
+    n_hosts: int,
+    dimension: int,
+    bits: int,
 ) -> float:
     """Return how much of the modulus a sum may use; see `mechanisms.headroom.assert_headroom`.
 
@@ -120,8 +127,16 @@ def calibrate_in_mode(
     Args:
         mode: one of `MODES`.
         epsilon: over all participations; an infinity gives no noise (rehearsal only).
-        delta, participations, n_min, colluders, clip_norm, half_ranges, total_devices, dimension, n_hosts,
-            modulus_bits: see `calibration.calibrate`. Where honest hosts do not count, n_min and colluders do not.
+        delta: of the same.
+        participations: rounds T that one device may join.
+        n_min: survivors needed to open a sum; counts in ``distributed`` alone.
+        colluders: t, hosts whose noise does not count; likewise.
+        clip_norm: C, in model units.
+        half_ranges: of the statistics in the same vector, in model units.
+        total_devices: planned over all hosts.
+        dimension: coordinates without statistics.
+        n_hosts: hosts in the roster.
+        modulus_bits: of the sum's modulus.
 
     Raises:
         InvalidInput: an unknown mode or an argument out of range.
