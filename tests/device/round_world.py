@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tactful.federation import ParticipationPolicy, RoundParticipant
+from tactful.federation import ParticipationPolicy, RoundParticipant, participant
 from tactful_privacy.secagg import COLLECTING, Aggregator
 from tactful_privacy.secagg.testing import make_plan, make_roster
 from tactful_privacy.wire import Block, Refusal, RoundAnnouncement, RoundReply, RoundRequest, Statistic, digest, sign
@@ -170,6 +170,12 @@ class Federation:
 def refused(payload):
     """The code of a refusal; fails if the payload is none."""
     return Refusal.decode(payload).code
+
+
+def silence(monkeypatch):
+    """Replace the sampler by zeros, to see the encoded sum; a host's self-test would refuse that."""
+    monkeypatch.setattr(participant, "sample", lambda variance, size, **_: np.zeros(size, dtype=np.int64))
+    monkeypatch.setattr(RoundParticipant, "_require_sound", lambda self: None)
 
 
 def fresh_digest():

@@ -10,7 +10,7 @@ from tactful.federation import ParticipationPolicy, RoundParticipant
 from tactful.federation.vault_round import VaultRound
 from tactful.training import NumpyTrainer, task_layout
 
-from .round_world import CEILING, NOW_UNIX_S, Federation
+from .round_world import CEILING, NOW_UNIX_S, Federation, silence
 from .test_host_models import PUBLIC, artifact, signed
 from .vault_world import NOON, PURPOSES, open_host
 
@@ -64,7 +64,7 @@ def opened(world):
 
 @pytest.fixture(autouse=True)
 def without_noise(monkeypatch):
-    monkeypatch.setattr("tactful.federation.participant.sample", lambda _, size: np.zeros(size, dtype=np.int64))
+    silence(monkeypatch)
 
 
 def test_a_host_without_households_still_answers(tmp_path):

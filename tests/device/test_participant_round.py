@@ -22,7 +22,7 @@ from tactful_privacy.wire import (
     sign,
 )
 
-from .round_world import HALF_RANGE_UNITS, NOW_UNIX_S, PARAMETERS, Federation, MemoryHost, refused
+from .round_world import HALF_RANGE_UNITS, NOW_UNIX_S, PARAMETERS, Federation, MemoryHost, refused, silence
 
 A, B, C, D, E = (f"host-{number:02}" for number in range(5))
 GRID = 2.0**-20
@@ -36,7 +36,7 @@ def federation():
 @pytest.fixture
 def without_noise(monkeypatch):
     """Replace the sampler by zeros, to see the encoded sum."""
-    monkeypatch.setattr(participant, "sample", lambda variance, size: np.zeros(size, dtype=np.int64))
+    silence(monkeypatch)
 
 
 def opened(federation):

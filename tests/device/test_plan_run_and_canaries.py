@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tactful.federation import ParticipationPolicy, check_plan, participant, refusals
+from tactful.federation import ParticipationPolicy, check_plan, refusals
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.wire import Block, CorrelatedRun
 
-from .round_world import CEILING, NOW_UNIX_S, PARAMETERS, Federation
+from .round_world import CEILING, NOW_UNIX_S, PARAMETERS, Federation, silence
 
 POLICY = ParticipationPolicy(max_rho_per_round=CEILING)
 RUN = CorrelatedRun("run-1", 1, 16, 4, 4, bytes(32))
@@ -42,7 +42,7 @@ def test_audit_coordinates_have_a_limit_of_their_own():
 
 def test_ordinary_hosts_are_zero_in_the_audit_coordinates(monkeypatch):
     """A host that knows nothing of canaries sends zeros there, and its parameters and statistics as ever."""
-    monkeypatch.setattr(participant, "sample", lambda variance, size: np.zeros(size, dtype=np.int64))
+    silence(monkeypatch)
     federation = Federation(canaries=5)
     width = PARAMETERS + 1
     for host in federation.hosts.values():
@@ -55,7 +55,7 @@ def test_ordinary_hosts_are_zero_in_the_audit_coordinates(monkeypatch):
 
 def test_a_canary_is_bound_together_with_the_parameters(monkeypatch):
     """A host that plants one returns all columns; parameters and canaries share one clip norm, the statistic not."""
-    monkeypatch.setattr(participant, "sample", lambda variance, size: np.zeros(size, dtype=np.int64))
+    silence(monkeypatch)
     federation = Federation(canaries=2, devices=1)
     for host in federation.hosts.values():
         host.updates = lambda plan, devices: np.tile([100.0] + [0.0] * PARAMETERS + [0.0, 100.0], (len(devices), 1))
