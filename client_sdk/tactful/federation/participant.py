@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from tactful.federation import refusals
 from tactful.federation.host_round import HostRound
-from tactful.federation.policy import REHEARSAL_MODE, check_plan, open_plan
+from tactful.federation.policy import check_plan, open_plan
+from tactful_privacy.accounting.modes import CENTRAL, LOCAL, REHEARSAL
 from tactful_privacy.errors import ProtocolError, SelfTestFailed, TactfulError
 from tactful_privacy.mechanisms.discrete_gaussian import sample
 from tactful_privacy.mechanisms.entropy import Entropy
@@ -213,7 +214,7 @@ class RoundParticipant:
         paid = frozenset(self._host.spend(plan, devices))
         rows = [row for row, device in enumerate(devices) if device in paid]
         total = _encode(plan, updates[rows])
-        noise = _noise(plan)
+        noise = _noise_of_devices(plan, len(rows)) if plan.mode == LOCAL else _noise(plan)
         contribution = session.contribution(delivery, total, noise)
         self._save(session)
         if self._observe is not None:
@@ -301,6 +302,14 @@ def _columns(plan: RoundPlan) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 def _noise(plan: RoundPlan, entropy: Entropy = os.urandom) -> NDArray[np.int64]:
     """Return this host's share of the noise, fresh: exact discrete Gaussian, variance in squared grid units."""
-    if plan.mode == REHEARSAL_MODE:
+    if plan.mode in (CENTRAL, REHEARSAL):
         return np.zeros(plan.dimension, dtype=np.int64)
     return sample(plan.noise_variance_units, plan.dimension, entropy=entropy)
+
+
+def _noise_of_devices(plan: RoundPlan, devices: int) -> NDArray[np.int64]:
+    """Return the sum of what each device adds for itself: all the noise it needs, whatever the others do."""
+    total = np.zeros(plan.dimension, dtype=np.int64)
+    for _ in range(devices):
+        total += _noise(plan)
+    return total
