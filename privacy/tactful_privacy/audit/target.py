@@ -14,11 +14,15 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from tactful_privacy.errors import InvalidInput
+from tactful_privacy.errors import InvalidInput, ProtocolError
 from tactful_privacy.validate import at_least
 from tactful_privacy.wire import RoundPlan
 
 GROUP = "tactful.audit_targets"
+
+
+class AuditRoundVoid(ProtocolError):
+    """An audit round was not opened, so there is nothing to judge: too few hosts answered, or they refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class RoundTarget(Protocol):
             that is in, about 0 for one that is not. Shape (m,).
 
         Raises:
-            TactfulError: the round became void.
+            AuditRoundVoid: the round was not opened.
         """
         ...
 
