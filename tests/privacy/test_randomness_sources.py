@@ -9,11 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tactful
 import tactful_privacy
 from tactful_privacy.mechanisms import discrete_gaussian, grid
 
 ROOT = Path(tactful_privacy.__file__).parent
-ROOMS = [path for room in ("mechanisms", "secagg") for path in sorted((ROOT / room).glob("*.py"))]
+ROOTS = {"tactful_privacy": ROOT, "tactful": Path(tactful.__file__).parent}
+ROOMS = [path for room in ("mechanisms", "secagg", "selftest") for path in sorted((ROOT / room).glob("*.py"))]
+PARTICIPANT = ROOTS["tactful"] / "federation" / "participant.py"
+PREDICTABLE = ("random", "secrets", "numpy.random")  # `secrets` is sound, but it loads `random`
+BY_NAME = {"import_module", "__import__", "find_spec", "exec", "eval", "compile"}
 
 BLOCKER = """
 import sys, pkgutil, importlib
@@ -35,11 +40,12 @@ grid.encode_block(numpy.ones((3, 4)), clip_units=100, grid_exponent=4, norm_boun
 
 
 def reached(path, seen):
-    """Yield (file, imported name) of a module and of every module of this package that it imports."""
+    """Yield (file, imported name) of a module and of every module of ours that it imports, anywhere in the file."""
     if path in seen:
         return
     seen.add(path)
-    package = ["tactful_privacy", *path.relative_to(ROOT).parts[:-1]]
+    root = next(name for name, folder in ROOTS.items() if path.is_relative_to(folder))
+    package = [root, *path.relative_to(ROOTS[root]).parts[:-1]]
     for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.Import):
@@ -50,29 +56,53 @@ def reached(path, seen):
             names = [stem, *(f"{stem}.{alias.name}" for alias in node.names)]
         for name in names:
             yield path, name
-            if name.startswith("tactful_privacy"):
-                inner = ROOT.joinpath(*name.split(".")[1:])
+            first, *rest = name.split(".")
+            if first in ROOTS and rest:
+                inner = ROOTS[first].joinpath(*rest)
                 for candidate in (inner.with_suffix(".py"), inner / "__init__.py"):
                     if candidate.exists():
                         yield from reached(candidate, seen)
 
 
-def test_no_module_reaches_a_predictable_generator():
-    """Walking all imports of the two rooms, relative ones included, meets neither `random` nor `numpy.random`."""
-    found = [(path.name, name) for start in ROOMS for path, name in reached(start, set())]
-    assert any(name == "os" for _, name in found)  # the walk does see imports
-    assert not [pair for pair in found if pair[1].split(".")[0] == "random" or pair[1].startswith("numpy.random")]
+def files_from(starts):
+    """All our files that the starts reach."""
+    seen = set()
+    for start in starts:
+        list(reached(start, seen))
+    return sorted(seen)
 
 
-def test_no_module_takes_the_generator_from_numpy_by_attribute():
-    """Nor is `np.random` named anywhere in the two rooms."""
-    named = [
-        path.name
-        for path in ROOMS
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr == "random"
-    ]
-    assert not named
+def is_predictable(name):
+    return any(name == bad or name.startswith(f"{bad}.") for bad in PREDICTABLE)
+
+
+@pytest.mark.parametrize("starts", [ROOMS, [PARTICIPANT]], ids=["rooms", "participant"])
+def test_no_module_reaches_a_predictable_generator(starts):
+    """Walking all imports from the rooms and from the participant meets no generator, relative imports included."""
+    seen = set()
+    found = [(path.name, name) for start in starts for path, name in reached(start, seen)]
+    assert ("keys.py", "os") in found  # the walk does see imports, and comes as far as the secrets
+    assert not [pair for pair in found if is_predictable(pair[1])]
+
+
+def test_the_participant_reaches_noise_and_masks():
+    """The walk from the participant covers the files in which noise and masks are made."""
+    names = {path.name for path in files_from([PARTICIPANT])}
+    assert {"discrete_gaussian.py", "grid.py", "clip.py", "entropy.py", "masks.py", "keys.py", "state.py"} <= names
+
+
+@pytest.mark.parametrize("path", files_from([*ROOMS, PARTICIPANT]), ids=lambda path: "-".join(path.parts[-2:]))
+def test_no_module_names_a_generator_in_another_way(path):
+    """No reached file says `np.random`, `getattr(np, "random")`, "numpy.random", or imports by a computed name."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in ("random", "default_rng", "RandomState"), ast.unparse(node)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert node.value not in ("random", "numpy.random")
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            computed = name in BY_NAME and not (name == "compile" and ast.unparse(node.func) == "re.compile")
+            assert not computed, ast.unparse(node)
 
 
 def test_mechanisms_work_where_generators_cannot_be_imported():

@@ -31,7 +31,7 @@ import os
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,13 @@ class Strategy:
     def entry(self, row: int, column: int) -> int:
         """Return C[row, column] in units of 1/SCALE."""
         return self.columns[column][row - column] if 0 <= row - column < self.bands else 0
+
+    def spread(self, index: int) -> float:
+        """Return the variance of e_index over sigma^2: the squared norm of a row of the inverse of C."""
+        size = index + 1
+        matrix = np.array([[self.entry(row, column) for column in range(size)] for row in range(size)]) / SCALE
+        last = np.linalg.solve(matrix.T, np.eye(size)[:, -1])
+        return float(last @ last)
 
     def solve(self, index: int, noise: NDArray[np.int64], past: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
         """Return e_index from z_index and ``past`` = (e_{index - 1}, e_{index - 2}, ...), at least b - 1 of them."""
@@ -145,7 +152,8 @@ class RunNoise:
 @functools.cache
 def strategies() -> Mapping[bytes, Strategy]:
     """Return the strategies that ship with this package, by digest."""
-    text = resources.files(__package__).joinpath(_DATA).read_text(encoding="utf-8")
+    # By path: `importlib.resources` would load `random`, which must not be reachable from here.
+    text = Path(__file__).with_name(_DATA).read_text(encoding="utf-8")
     read = (Strategy(e["rounds"], e["bands"], tuple(map(tuple, e["columns"]))) for e in json.loads(text))
     return {strategy.digest: strategy for strategy in read}
 
