@@ -35,6 +35,7 @@ from tactful_privacy.audit.attacks import (
     true_positive_limit,
     true_positive_rate,
 )
+from tactful_privacy.errors import InvalidInput
 from tactful_privacy.mechanisms.clip import clip
 from tactful_privacy.secagg.testing import make_plan, make_roster
 
@@ -145,8 +146,10 @@ class Membership:
             tempfile.TemporaryDirectory(prefix="tactful-") as folder,
             ShopFederation.build(Path(folder), baskets, self._setting(epsilon), self.learning) as federation,
         ):
-            for _ in federation.run({}):
-                pass
+            outcomes = [result.outcome for result in federation.run({})]
+            if set(outcomes) != {"released"}:
+                remedy = "look at the refusals in the log; an attack on no training would find nothing"
+                raise InvalidInput(f"rounds ended as {sorted(set(outcomes))}", field="targets", remedy=remedy)
             return federation.model().alpha
 
     def _rows(self, statistic: Array, inside: Coins, epsilon: float) -> list[AttackRow]:
