@@ -208,6 +208,18 @@ class RoundStore:
             connection.execute("INSERT INTO meta VALUES (?,?)", (name, sealed))
             return fresh
 
+    def note(self, name: str) -> bytes | None:
+        """Return what the host keeps under this name, or None; raises `VaultDamaged` where it does not open."""
+        with self._vault.lock:
+            row = self._vault.connection.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
+        return None if row is None else self._open(row[0], b"note", name.encode())
+
+    def save_note(self, name: str, data: bytes) -> None:
+        """Keep something small that is about the host and not about a person; it survives loss of power."""
+        sealed = self._sealed(data, b"note", name.encode())
+        with self._vault.transaction(power=True) as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (name, sealed))
+
     def _sealed(self, data: bytes, use: bytes, name: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._vault.keys.host_cipher.encrypt(nonce, data, self._aad(use, name))

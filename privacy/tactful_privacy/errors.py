@@ -55,8 +55,13 @@ class SelfTestFailed(TactfulError):
 
 
 class LedgerBroken(TactfulError):
-    """The ledger does not verify. ``line`` is the first line (from 1) at which it fails."""
+    """The ledger does not verify.
 
-    def __init__(self, message: str, *, line: int, remedy: str = "") -> None:
+    ``line`` is the first line (from 1) at which it fails, ``fault`` one word for how: ``edited``, ``reordered``,
+    ``removed``, ``inserted``, ``truncated``, ``extended``, ``forked``, ``forged`` or ``unfinished``.
+    """
+
+    def __init__(self, message: str, *, line: int, remedy: str = "", fault: str = "edited") -> None:
         self.line = line
+        self.fault = fault
         super().__init__(message, field=f"ledger line {line}", remedy=remedy)

@@ -161,6 +161,11 @@ class RoundMachine:
             for host in self.waiting_for
         }
 
+    def serve(self, payload: bytes, again: str = "") -> None:
+        """In a released round, send this payload from now on to whoever waits, and to the host ``again`` once more."""
+        self._replies.pop(again, None)
+        self._payloads = dict.fromkeys(self._payloads, payload)
+
     def announcement(self) -> bytes:
         """The encoded request of the first stage: a host which has answered it repeats its signed offer."""
         return RoundRequest(self.plan_digest, "keys", self.plan.attempt, self._announcement).encode()

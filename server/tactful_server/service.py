@@ -1,7 +1,8 @@
 """A federation's own office: what the server knows and writes between and around rounds. No network, no framework.
 
-Order at a release: journal (the artifact, with the opened sum) → ledger entry → registry → only then the hosts. Each
-step is idempotent, so a crash between any two of them is mended by `finish` after `resume`.
+Order at a release: journal (the artifact, with the opened sum) → ledger entry → signed head → registry → only then the
+hosts, with the proof that the ledger has it. Each step is idempotent, so a crash between any two of them is mended by
+`finish` after `resume`.
 """
 
 import os
@@ -15,6 +16,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
+from tactful_privacy.accounting.modes import CENTRAL
 from tactful_privacy.accounting.zcdp import epsilon as epsilon_of
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.ledger import Ledger, Release, Value
@@ -31,14 +33,17 @@ from tactful_privacy.wire import (
     sign,
 )
 from tactful_server.aggregation import Opened, ServerOptimiser, mean_of
+from tactful_server.central import CentralNoise
 from tactful_server.enrolment import Enrolment
 from tactful_server.errors import OutOfPhase
 from tactful_server.journal import Phase, RoundId
 from tactful_server.plans import RoundStart, RoundTerms, build_plan
+from tactful_server.progress import Progress
 from tactful_server.records import ArtifactRecord, Store
 from tactful_server.registry import NO_PARENT, Registry
 from tactful_server.rounds import RoundMachine
 from tactful_server.secure_sum import AggregatedSum, SecureSum, SecureSumFactory
+from tactful_server.transparency import Held, Transparency
 
 _FIXED_DENOMINATOR = 10**9
 """Figures on a card are rationals with at most this denominator: exact on the wire, precise enough for people."""
@@ -88,8 +93,14 @@ class Office:
     optimiser: ServerOptimiser
     secure_sum: SecureSumFactory = AggregatedSum
     now_unix_s: Callable[[], int] = field(default=lambda: int(time.time()))
+    transparency: Transparency = field(init=False)
+    progress: Progress = field(init=False)
+    _central: CentralNoise = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.transparency = Transparency(self.federation, self.ledger, self.signing_key)
+        self.progress = Progress(self.store, self.federation)
+        self._central = CentralNoise(self.signing_key)
         self.store.add_federation(self.federation)
         if not any(True for _ in self.ledger.entries()):
             self.ledger.append("genesis", {"federation": self.federation, "server_key": self.server_key})
@@ -130,10 +141,14 @@ class Office:
     def next_plan(self, directory: KeyDirectory) -> RoundPlan:
         """The plan of the next round: a number never used before, from the newest model and the ledger's head."""
         numbers = [record.round_id.round_number for record in self.store.rounds(self.federation)]
-        start = RoundStart(max(numbers, default=0) + 1, self.current().digest, self.ledger.head, self.now_unix_s())
+        number = max(numbers, default=0) + 1
         self.optimiser.load(self._optimiser_state())
-        layout = self.optimiser.contribution_layout(self.model.layout)
-        return build_plan(self.terms, directory, self.optimiser.task, layout, start)
+        layout, task = self.optimiser.contribution_layout(self.model.layout), self.optimiser.task
+        clip_norm, run = self.progress.clip_norm(self.terms, task), self.progress.run(self.terms, number)
+        start = RoundStart(number, self.current().digest, self.ledger.head, self.now_unix_s(), clip_norm, run)
+        plan = build_plan(self.terms, directory, task, layout, start)
+        self.progress.check_run(plan, self.terms)
+        return plan
 
     def begin(self) -> RoundMachine:
         """Plan, sign and announce the next round.
@@ -141,13 +156,18 @@ class Office:
         Raises:
             OutOfPhase: a round is still open; resume it.
             ArtifactTampered: the newest model is not what was published.
-            InvalidInput, ModulusTooSmall: the terms do not suit the roster.
+            InvalidInput, ModulusTooSmall: the terms do not suit the roster, or a run that is under way.
+            ModeSwitched: the mode is not that of the round before, and the terms do not say that it replaces it.
         """
         if self._open_round() is not None:
             raise OutOfPhase("a round is open", field="round", remedy="resume it and finish it first")
         directory = self.enrolment.directory()
         self.registry.load(self.current().digest)
-        signed = sign(self.next_plan(directory), self.signing_key)
+        plan = self.next_plan(directory)
+        if (replaced := self.progress.check_mode(plan, self.terms)) is not None:
+            self.ledger.append("mode", {"from": replaced, "to": plan.mode, "round_number": plan.round_number})
+            plan = self.next_plan(directory)  # chained to the entry, so that the hosts can see it
+        signed = sign(plan, self.signing_key)
         return RoundMachine.announce(signed, directory, self.secure_sum, self.store.append, self.settle)
 
     def resume(self) -> RoundMachine | None:
@@ -167,7 +187,21 @@ class Office:
     def last_release(self) -> RoundMachine | None:
         """The newest released round, whose model some hosts may not have; None before the first."""
         released = [r for r in self.store.rounds(self.federation) if r.phase == Phase.RELEASED]
-        return self._replayed(released[-1].round_id) if released else None
+        if not released:
+            return None
+        machine = self._replayed(released[-1].round_id)
+        if self._entered("release", machine.plan_digest):
+            machine.serve(self._proven(machine))
+        else:  # killed between journal and ledger: nothing reaches a host before the ledger has it
+            self.finish(machine)
+        return machine
+
+    def hear(self, machine: RoundMachine, host_id: str, payload: bytes) -> Held:
+        """Take a host's answer to a release: one whose head is too old for the links sent is served once more."""
+        held = self.transparency.hear(payload)
+        if held is Held.BEHIND:
+            machine.serve(self._proven(machine), again=host_id)
+        return held
 
     def finish(self, machine: RoundMachine) -> None:
         """Enter a round that is over into ledger and registry, each once however often this is called.
@@ -182,22 +216,37 @@ class Office:
             self.ledger.append("audit", _audit_entry(machine))
         if not self._entered(kind, machine.plan_digest):
             self.ledger.append(kind, self._entry(machine))
+        self.transparency.sign()
         if machine.phase is Phase.RELEASED:
             self.registry.publish(machine.facts["artifact"])
+            machine.serve(self._proven(machine))
+
+    def _proven(self, machine: RoundMachine) -> bytes:
+        return self.transparency.release(machine.plan, machine.facts["artifact"])
 
     def settle(self, plan: RoundPlan, total: NDArray[np.int64], summed: SecureSum) -> Mapping[str, bytes]:
-        """The facts of a release, from the opened sum; writes nothing, so it may be repeated."""
+        """The facts of a release, from the opened sum; writes nothing, so it may be repeated.
+
+        In mode ``central`` the noise comes first: the exact sum goes no further, and the total that is journalled is
+        the noised one. Repeated after a crash, it draws afresh: nobody has seen the former.
+        """
+        noise = b""
+        if plan.mode == CENTRAL:
+            total, noise = self._central.add(plan, total, self.progress.noise_state(plan))
         parent = self.registry.load(plan.model_digest)
         opened = mean_of(total, plan, self._directory_of(plan), summed.survivors, self.terms.audit_hosts)
         self.optimiser.load(self._optimiser_state())
         parameters = self.optimiser.step(np.array(parent.values()), opened.update, plan, opened.noise_std)
         artifact = Artifact(self._card(plan, parent, opened), pack_f64(parameters))
         return {
+            "total": total.astype("<i8").tobytes(),
             "artifact": sign(artifact, self.signing_key).encode(),
             "model_digest": artifact.digest,
             "optimiser": self.optimiser.dump(),
             "survivors": "\n".join(summed.survivors).encode(),
             "keys_digest": summed.keys_digest,
+            **({"noise": noise} if noise else {}),
+            **self.progress.after(plan, self.terms, opened),
         }
 
     def opened(self, machine: RoundMachine) -> Opened:
@@ -222,8 +271,7 @@ class Office:
         return self.store.transitions(released[-1].round_id)[-1].facts["optimiser"] if released else b""
 
     def _entered(self, kind: str, plan_digest: bytes) -> bool:
-        wanted = plan_digest.hex()
-        return any(entry.kind == kind and entry.body["plan_digest"] == wanted for entry in self.ledger.entries())
+        return self.ledger.find(kind, plan_digest) is not None
 
     def _entry(self, machine: RoundMachine) -> Mapping[str, Value]:
         plan = machine.plan
@@ -235,7 +283,7 @@ class Office:
             round_number=plan.round_number,
             roster=tuple((entry.host_id, entry.planned_devices) for entry in machine.directory.entries),
             survivors=survivors_of(machine),
-            rho=plan.rho,
+            rho=self.progress.charged(plan),
             model_digest=machine.facts["model_digest"],
             keys_digest=machine.facts["keys_digest"],
         ).to_body()
@@ -259,7 +307,8 @@ class Office:
         return Artifact(card, pack_f64(self.model.parameters))
 
     def _card(self, plan: RoundPlan, parent: Artifact, opened: Opened) -> ArtifactCard:
-        spent = None if plan.rho == 0 or parent.card.rho is None else parent.card.rho + plan.rho
+        unpriced = plan.rho == 0 or parent.card.rho is None
+        spent = None if unpriced else parent.card.rho + self.progress.charged(plan)
         told = None if spent is None else _rational(epsilon_of(float(spent), self.terms.delta))
         return ArtifactCard(
             name=self.model.name,

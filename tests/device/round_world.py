@@ -34,6 +34,7 @@ class MemoryHost:
         self.budget = dict.fromkeys(self.devices, Fraction(1))
         self.spends, self.rounds, self.positions, self.mask_keys, self.installed = {}, {}, {}, {}, []
         self.updates = None
+        self.ledgers = {}
         self.models = {bytes(32)}
         self.calls = []
         self.die_before = self.die_after = None
@@ -94,6 +95,12 @@ class MemoryHost:
 
     def remember_mask_keys(self, plan_digest, keys):
         self.mask_keys.update(dict.fromkeys(keys, plan_digest))
+
+    def ledger_state(self, federation):
+        return self.ledgers.get(federation)
+
+    def save_ledger_state(self, federation, state):
+        self.ledgers[federation] = state
 
     def install(self, artifact):
         self.installed.append(artifact)

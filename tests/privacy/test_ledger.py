@@ -308,7 +308,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
 def test_a_held_lock_is_not_waited_for_forever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An append gives up on a lock that another process keeps, with a remedy."""
     monkeypatch.setattr(ledger_module, "LOCK_TIMEOUT_S", 0.05)
-    with ledger_module._opened(path, os.O_RDWR), pytest.raises(LedgerNotWritten, match="another process holds it"):
+    with ledger_module.opened(path, os.O_RDWR), pytest.raises(LedgerNotWritten, match="another process holds it"):
         Ledger(path).append("void", {})
     assert verify(path).entries == 5
 

@@ -42,6 +42,7 @@ class TinyHost:
     mask_keys: dict[bytes, bytes] = field(default_factory=dict)
     installed: list[bytes] = field(default_factory=list)
     spends: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    ledgers: dict[str, bytes] = field(default_factory=dict)
     on_install: Callable[[bytes], None] = lambda _artifact: None
 
     def now_unix_s(self) -> int:
@@ -75,6 +76,12 @@ class TinyHost:
 
     def remember_mask_keys(self, plan_digest: bytes, keys: Collection[bytes]) -> None:
         self.mask_keys.update(dict.fromkeys(keys, plan_digest))
+
+    def ledger_state(self, federation: str) -> bytes | None:
+        return self.ledgers.get(federation)
+
+    def save_ledger_state(self, federation: str, state: bytes) -> None:
+        self.ledgers[federation] = state
 
     def install(self, artifact: bytes) -> None:
         self.on_install(artifact)

@@ -102,6 +102,14 @@ class HostRound(Protocol):
         """Remember public mask keys (32 bytes each) as used by this plan, durable before return. Idempotent."""
         ...
 
+    def ledger_state(self, federation: str) -> bytes | None:
+        """What `save_ledger_state` last stored for this federation, or None."""
+        ...
+
+    def save_ledger_state(self, federation: str, state: bytes) -> None:
+        """Store what the host knows of the federation's ledger (`LedgerView`), durable before return."""
+        ...
+
     def install(self, artifact: bytes) -> None:
         """Install a released model: the bytes of a `Signed` artifact whose signature has been verified."""
         ...

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from tactful.federation import refusals
 from tactful.federation.host_round import HostRound
+from tactful.federation.ledger_view import LedgerView, require_chained
 from tactful.federation.policy import check_plan, open_plan
+from tactful.federation.release import take_release
 from tactful_privacy.accounting.modes import CENTRAL, LOCAL, REHEARSAL
 from tactful_privacy.errors import ProtocolError, SelfTestFailed, TactfulError
 from tactful_privacy.mechanisms.discrete_gaussian import sample
@@ -27,7 +29,6 @@ from tactful_privacy.secagg import HostSession
 from tactful_privacy.secagg.errors import OutOfOrder, WrongPlan
 from tactful_privacy.selftest import HostPath, SelfTestReport, inspect
 from tactful_privacy.wire import (
-    Artifact,
     Contribution,
     KeyDirectory,
     Refusal,
@@ -38,7 +39,6 @@ from tactful_privacy.wire import (
     Signed,
     WireError,
     digest,
-    open_signed,
 )
 
 _log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class RoundParticipant:
 
     def _answer(self, request: RoundRequest) -> bytes:
         if request.stage == "released":
-            return self._released(request.payload)
+            return take_release(self._host, request)
         self._require_sound()
         if request.stage == "keys":
             return self._keys(request)
@@ -167,6 +167,8 @@ class RoundParticipant:
         if (blob := self._host.load_round(request.plan_digest)) is not None:
             return HostSession.from_bytes(blob, self._host.identity_key).offer()
         self._check(plan, announcement.directory)
+        view = LedgerView.from_bytes(self._host.ledger_state(plan.federation))
+        require_chained(plan, view, self._host.server_key)
         session = HostSession(plan, announcement.directory, self._host.host_id, self._host.identity_key)
         offer = session.offer()
         self._save(session)
@@ -254,17 +256,6 @@ class RoundParticipant:
             _log.error("local training gave shape %s, not %s: contributing zero", updates.shape, shape)
             updates = np.zeros(shape)
         return np.hstack([updates, np.zeros((len(devices), plan.canaries))])
-
-    # After the round
-
-    def _released(self, signed: bytes) -> bytes:
-        artifact = open_signed(signed, Artifact, self._host.server_key)
-        federation = self._host.policy.federation
-        if federation is not None and artifact.card.federation != federation:
-            message = f"{artifact.card.federation!r}, not {federation!r}"
-            raise refusals.WrongFederation(message, field="federation", remedy="release it to its own hosts")
-        self._host.install(signed)
-        return b""
 
 
 def host_path() -> HostPath:

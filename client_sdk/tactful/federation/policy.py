@@ -49,6 +49,7 @@ class ParticipationPolicy:
         max_canaries: most audit coordinates; a device's own are all zero, so they cost it bytes and nothing else.
         federation: name of the one federation it serves; None accepts the one of the roster.
         rehearsal: whether plans without any noise are accepted. Never on real people's devices.
+        require_ledger: install a released model only with the proof that the ledger has its round.
 
     Raises:
         InvalidInput: a field is out of range.
@@ -66,6 +67,7 @@ class ParticipationPolicy:
     max_canaries: int = 1024
     federation: str | None = None
     rehearsal: bool = False
+    require_ledger: bool = True
 
     def __post_init__(self) -> None:
         at_least(2, n_min=self.n_min)

@@ -15,6 +15,7 @@ from tactful.clock import zone
 from tactful.errors import InvalidInput, UnknownDevice
 from tactful.features import SLOTS
 from tactful.federation.host_round import RoundPosition
+from tactful.federation.ledger_view import LedgerView
 from tactful.federation.policy import PRICE_SLACK, ParticipationPolicy
 from tactful.host import Host
 from tactful.training import NumpyTrainer, Trainer, TrainingTable, build_table
@@ -155,6 +156,20 @@ class VaultRound:
         for index, rows in enumerate(pairs):
             activity[index, rows[:, 0] - first, rows[:, 1]] = 1
         return build_table(activity, first, last.toordinal())
+
+    # Ledger
+
+    def ledger_state(self, federation: str) -> bytes | None:
+        """What this host knows of the federation's ledger, or None."""
+        return self._host.rounds.note(f"ledger/{federation}")
+
+    def save_ledger_state(self, federation: str, state: bytes) -> None:
+        """Store what this host knows of the federation's ledger, encrypted and safe from power loss."""
+        self._host.rounds.save_note(f"ledger/{federation}", state)
+
+    def ledger_status(self, federation: str) -> dict[str, object]:
+        """Counts of releases proven and refused, and the newest head that held: see `LedgerView.status`."""
+        return LedgerView.from_bytes(self.ledger_state(federation)).status(self.server_key)
 
     # Round state
 

@@ -29,7 +29,7 @@ from typing import IO, Any, Final, Self
 from tactful_privacy.errors import InvalidInput, LedgerBroken, TactfulError
 from tactful_privacy.ledger.merkle import Tree
 
-KINDS: Final = ("genesis", "release", "void", "enrolment", "audit")
+KINDS: Final = ("genesis", "release", "void", "enrolment", "audit", "mode")
 NO_HEAD: Final = bytes(32)
 MAX_LINE_BYTES: Final = 1 << 20
 LOCK_TIMEOUT_S: Final = 10.0
@@ -147,6 +147,28 @@ def _parse(line: bytes, number: int) -> dict[str, Any]:
     return fields
 
 
+def parse_entry(line: bytes, index: int) -> Entry:
+    """Return the entry of one line (without its line break) whose own hash holds; its neighbours are not looked at.
+
+    Raises:
+        LedgerBroken: not in canonical form, of an unknown kind, or the hash does not match.
+    """
+    fields = _parse(line, index + 1)
+    claimed = fields.pop("hash")
+    found = _hash(fields)
+    if claimed != found.hex():
+        raise LedgerBroken("edited: the hash does not match the line", line=index + 1, remedy=_CONTINUES)
+    if fields["kind"] not in KINDS or not isinstance(fields["body"], dict):
+        raise LedgerBroken(f"unknown kind {fields['kind']!r}", line=index + 1, remedy="update this library")
+    if type(fields["index"]) is not int or not _is_hash(fields["previous"]):
+        raise LedgerBroken("edited: index or previous hash are none", line=index + 1, remedy=_CONTINUES)
+    return Entry(fields["index"], bytes.fromhex(fields["previous"]), fields["kind"], fields["body"], found)
+
+
+def _is_hash(text: object) -> bool:
+    return isinstance(text, str) and len(text) == 64 and set(text) <= set("0123456789abcdef")
+
+
 class _Chain:
     """The state of a verification that reads line after line."""
 
@@ -158,6 +180,7 @@ class _Chain:
         self.tree = Tree()
         self.starts = array("Q")
         self.of_plan: dict[tuple[str, str], int] = {}
+        self.of_hash: dict[bytes, int] = {}
 
     def follow(self, file: IO[bytes]) -> Iterator[Entry]:
         """Verify and yield every line from ``end`` on, keeping the state up to date."""
@@ -183,6 +206,7 @@ class _Chain:
     def _note(self, entry: Entry) -> None:
         self.tree.append(entry.hash)
         self.starts.append(self.end)
+        self.of_hash[entry.hash] = entry.index
         self.releases += entry.kind == "release"
         plan = entry.body.get("plan_digest")
         if isinstance(plan, str):
@@ -236,7 +260,7 @@ def _locked(descriptor: int, path: Path, *, exclusive: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path, flags: int) -> Iterator[IO[bytes]]:
+def opened(path: Path, flags: int) -> Iterator[IO[bytes]]:
     """Open and lock the ledger file for reading, and for writing if the flags say so."""
     try:
         descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
@@ -255,7 +279,7 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _write_durably(descriptor: int, line: bytes, end: int, path: Path) -> None:
+def write_durably(descriptor: int, line: bytes, end: int, path: Path) -> None:
     """Append a line and flush it to the disk, or leave the file as it was."""
     try:
         written = 0
@@ -282,10 +306,58 @@ class Ledger:
     @property
     def head(self) -> bytes:
         """Hash of the last entry, 32 bytes; zeros while the ledger is empty or absent."""
+        return self._now().head
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self._now().entries
+
+    def root(self, size: int | None = None) -> bytes:
+        """Merkle root over the hashes of the first ``size`` entries (all by default), 32 bytes."""
+        return self._now().tree.root(size)
+
+    def inclusion(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
+        """Inclusion path of the entry at ``index`` in the tree of the first ``size`` entries (all by default)."""
+        return self._now().tree.inclusion(index, size)
+
+    def consistency(self, first: int, second: int | None = None) -> tuple[bytes, ...]:
+        """Consistency path between the trees of the first ``first`` and ``second`` entries (all by default)."""
+        return self._now().tree.consistency(first, second)
+
+    def index_of(self, entry_hash: bytes) -> int | None:
+        """Index of the entry with this hash, None where there is none."""
+        return self._now().of_hash.get(entry_hash)
+
+    def find(self, kind: str, plan_digest: bytes) -> int | None:
+        """Index of the entry of this kind about a plan, None where there is none; reads no line twice."""
+        return self._now().of_plan.get((kind, plan_digest.hex()))
+
+    def line(self, index: int) -> bytes:
+        """Return the line of an entry, without its line break.
+
+        Raises:
+            InvalidInput: there is no such entry.
+            LedgerBroken: the line was changed since it was verified.
+        """
+        chain = self._now()
+        if not 0 <= index < chain.entries:
+            message = f"{index}: the ledger has {chain.entries} entries"
+            raise InvalidInput(message, field="index", remedy=f"ask for one from 0 to {chain.entries - 1}")
+        with opened(self.path, os.O_RDONLY) as file:
+            file.seek(chain.starts[index])
+            line = file.readline(MAX_LINE_BYTES)[:-1]
+        parse_entry(line, index)
+        if chain.of_hash.get(bytes.fromhex(json.loads(line)["hash"])) != index:
+            raise LedgerBroken("edited since it was last read", line=index + 1, remedy=_CONTINUES)
+        return line
+
+    def _now(self) -> _Chain:
+        """The chain, up to what other processes have added."""
         if self._chain.end or self.path.exists():
-            with _opened(self.path, os.O_RDONLY) as file:
+            with opened(self.path, os.O_RDONLY) as file:
                 self._catch_up(file)
-        return self._chain.head
+        return self._chain
 
     def append(self, kind: str, body: Mapping[str, Value]) -> Entry:
         """Add an entry; when this returns, it survives loss of power.
@@ -300,10 +372,10 @@ class Ledger:
             LedgerNotWritten: disk full or locked; nothing was written.
         """
         plain = _plain(body, "body")
-        with _opened(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
+        with opened(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
             self._catch_up(file)
             entry, line = self._next(kind, plain)
-            _write_durably(file.fileno(), line, self._chain.end, self.path)
+            write_durably(file.fileno(), line, self._chain.end, self.path)
             if entry.index == 0:
                 _sync_directory(self.path)
             self._catch_up(file)
@@ -334,7 +406,7 @@ class Ledger:
         """Yield every entry from the first, verifying on the way; raises `LedgerBroken` where the chain breaks."""
         if not self.path.exists():
             return
-        with _opened(self.path, os.O_RDONLY) as file:
+        with opened(self.path, os.O_RDONLY) as file:
             verified = list(_Chain().follow(file))
         yield from verified
 
@@ -352,7 +424,7 @@ def verify(path: str | Path, expected_head: bytes | None = None) -> LedgerReport
     """
     chain = _Chain()
     followed_by: int | None = 0 if expected_head == NO_HEAD else None
-    with _opened(Path(path), os.O_RDONLY) as file:
+    with opened(Path(path), os.O_RDONLY) as file:
         for entry in chain.follow(file):
             if entry.hash == expected_head:
                 followed_by = chain.entries
@@ -378,7 +450,7 @@ def mend(path: str | Path) -> Path | None:
         LedgerBroken: a finished line fails; nothing was changed.
     """
     path, chain = Path(path), _Chain()
-    with _opened(path, os.O_RDWR) as file:
+    with opened(path, os.O_RDWR) as file:
         try:
             for _ in chain.follow(file):
                 pass

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tactful_privacy.wire import KeyOffer, RoundReply, WireError, open_signed
+from tactful_privacy.wire import KeyOffer, Refusal, RoundReply, WireError, open_signed
 from tactful_server.federation._flwr import (
     ArrayRecord,
     ConfigRecord,
@@ -22,6 +22,7 @@ from tactful_server.federation._flwr import (
 from tactful_server.journal import STAGE_OF, Phase
 from tactful_server.rounds import Drop, Receipt, RoundMachine
 from tactful_server.service import Office, survivors_of
+from tactful_server.transparency import Held
 
 RECORD = "tactful"
 REQUEST = "request"
@@ -92,6 +93,7 @@ class SecureRounds(Strategy):
         self.gather_timeout_s = gather_timeout_s
         self._machine: RoundMachine | None = None
         self._unserved: RoundMachine | None = office.last_release()
+        self._unlinked = False
         self._node_of: dict[str, int] = {}
         self._up: Counter[str] = Counter()
         self._down: Counter[int] = Counter()
@@ -144,7 +146,11 @@ class SecureRounds(Strategy):
 
     def _catch_up(self, grid: Grid) -> None:
         """Offer the newest model to hosts that have not confirmed it, or they could not train from it."""
-        if self._unserved is not None and self._unserved.waiting_for:
+        if self._unserved is None or not self._unserved.waiting_for:
+            return
+        self._unlinked = False
+        self._exchange(grid, self._unserved)
+        if self._unlinked:  # hosts which were away so long that no link sent began at their head
             self._exchange(grid, self._unserved)
 
     def _exchange(self, grid: Grid, machine: RoundMachine) -> None:
@@ -202,8 +208,22 @@ class SecureRounds(Strategy):
         receipt = machine.receive(data)
         if receipt is Receipt.ACCEPTED and machine.phase is Phase.KEYS:
             self._learn(machine, message)
+        if machine.phase is Phase.RELEASED and receipt in (Receipt.ACCEPTED, Receipt.REFUSED):
+            self._hear(machine, RoundReply.decode(data), receipt)
         if receipt is not Receipt.FOREIGN and (host := _sender_of(data)):
             self._up[host] += len(data)
+
+    def _hear(self, machine: RoundMachine, reply: RoundReply, receipt: Receipt) -> None:
+        """Note which head a host holds; whoever refused the release, or knows a later ledger than ours, is reported."""
+        if receipt is Receipt.REFUSED:
+            refusal = Refusal.decode(reply.payload)
+            machine.drops.setdefault(reply.host_id, Drop(reply.stage, refusal.code, refusal.detail))
+            return
+        held = self.office.hear(machine, reply.host_id, reply.payload)
+        self._unlinked |= held is Held.BEHIND
+        if held is Held.AHEAD:
+            detail = "the host holds a signed head that this ledger does not continue"
+            machine.drops.setdefault(reply.host_id, Drop(reply.stage, "ledger_ahead", detail))
 
     def _result(self, machine: RoundMachine, seconds: float) -> RoundResult:
         released = machine.phase is Phase.RELEASED

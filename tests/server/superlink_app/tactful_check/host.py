@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,9 @@ class DiskHost:
             path.write_text(digest(plan).hex())
         return devices if path.read_text() == digest(plan).hex() else []
 
+    def alone(self):
+        return nullcontext()
+
     def load_round(self, plan_digest):
         path = self.home / f"{plan_digest.hex()}.round"
         return path.read_bytes() if path.exists() else None
@@ -76,6 +80,13 @@ class DiskHost:
 
     def remember_mask_keys(self, plan_digest, keys):
         (self.home / "mask-keys").write_text("\n".join(key.hex() for key in keys))
+
+    def ledger_state(self, federation):
+        path = self.home / "ledger.state"
+        return path.read_bytes() if path.exists() else None
+
+    def save_ledger_state(self, federation, state):
+        (self.home / "ledger.state").write_bytes(state)
 
     def install(self, artifact):
         (self.home / f"{digest(Signed.decode(artifact).payload).hex()}.model").write_bytes(artifact)
