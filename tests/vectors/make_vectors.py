@@ -72,6 +72,7 @@ P, K = wire.digest(PLAN), h32("keys")
 OFFER = wire.KeyOffer(P, "north", h32("mask"), h32("share"))
 SURVIVORS = wire.SurvivorList(P, K, h32("head"), ("north", "south"))
 ACCEPTED = wire.sign_survivors(SURVIVORS, "north", NORTH)
+ENDORSED = wire.endorse(wire.digest(SURVIVORS), "north", NORTH)
 CARD = wire.ArtifactCard(
     name="push-frequency",
     version=3,
@@ -120,6 +121,9 @@ SAMPLES: tuple[Message, ...] = (
     wire.UnmaskShares(P, wire.digest(SURVIVORS), "north", SHARES, (("east", b"e" * 33), ("west", b"w" * 33))),
     wire.Refusal(P, "north", "contribution", "too_little_noise", "σ is 2.1, this host asks for 3.2"),
     wire.Refusal(P, "north", "keys", "expired", ""),
+    wire.KeyView(P, K, (wire.sign(OFFER, NORTH).encode(), wire.sign(OFFER, SERVER).encode()), h32("sibling") * 3),
+    ENDORSED,
+    wire.EndorsedList(SURVIVORS, (ENDORSED, wire.endorse(wire.digest(SURVIVORS), "south", SERVER))),
     wire.RoundRequest(P, "keys", 0, b"payload"),
     wire.RoundReply(P, "released", 65_535, "north", b""),
     CARD,

@@ -21,7 +21,8 @@ Vectors = Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 def make_roster(n_hosts: int, planned_devices: int = 10) -> tuple[KeyDirectory, dict[str, Ed25519PrivateKey]]:
     """Return a roster of fresh hosts ``host-00``, ``host-01``, … and their identity keys."""
-    identities = {f"host-{number:02}": Ed25519PrivateKey.generate() for number in range(n_hosts)}
+    digits = max(2, len(str(n_hosts - 1)))  # so that the names sort as the numbers do
+    identities = {f"host-{number:0{digits}}": Ed25519PrivateKey.generate() for number in range(n_hosts)}
     entries = tuple(
         HostEntry(host_id, key.public_key().public_bytes_raw(), planned_devices) for host_id, key in identities.items()
     )

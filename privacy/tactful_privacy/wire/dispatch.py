@@ -11,8 +11,11 @@ from tactful_privacy.wire.plan import HostEntry, KeyDirectory, RoundAnnouncement
 from tactful_privacy.wire.signing import Signed
 from tactful_privacy.wire.stages import (
     Contribution,
+    EndorsedList,
+    Endorsement,
     KeyOffer,
     KeyRing,
+    KeyView,
     Refusal,
     ShareBundle,
     ShareDelivery,
@@ -39,6 +42,9 @@ MESSAGE_TYPES: Final[tuple[type[Message], ...]] = (
     SurvivorCertificate,
     UnmaskShares,
     Refusal,
+    KeyView,
+    Endorsement,
+    EndorsedList,
     RoundRequest,
     RoundReply,
     ArtifactCard,

@@ -15,8 +15,9 @@ MAX_CIPHERTEXT_BYTES: Final = 1_024
 MIN_CIPHERTEXT_BYTES: Final = 16  # an authentication tag; shorter cannot be authentic
 MIN_SIGNED_BYTES: Final = 110
 MAX_SIGNED_OFFER_BYTES: Final = 1_024
+MAX_PROOF_BYTES: Final = 32 * MAX_HOSTS
 SHARE_BYTES: Final = 33  # an element of the prime field of 2^256 + 297
-STAGES: Final = ("keys", "shares", "contribution", "sign", "unmask", "released")
+STAGES: Final = ("keys", "shares", "contribution", "sign", "endorse", "unmask", "released")
 
 NAME: Final = Text(NAME_BYTES)
 

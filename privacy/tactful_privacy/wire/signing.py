@@ -12,12 +12,13 @@ from tactful_privacy.wire.errors import BadSignature, WrongSigner
 from tactful_privacy.wire.fields import MAX_PAYLOAD_BYTES, PublicKey, Signature
 from tactful_privacy.wire.kinds import HEADER_BYTES, Kind
 from tactful_privacy.wire.message import Message
-from tactful_privacy.wire.stages import SurvivorList, SurvivorSignature
+from tactful_privacy.wire.stages import Endorsement, SurvivorList, SurvivorSignature
 
 M = TypeVar("M", bound=Message)
 
 MESSAGE_DOMAIN: Final = b"tactful/v1/signature"
 SURVIVORS_DOMAIN: Final = b"tactful/v1/survivors"
+ENDORSEMENT_DOMAIN: Final = b"tactful/v1/endorsement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,25 @@ def sign_survivors(survivors: SurvivorList, host_id: str, private_key: Ed25519Pr
 
 def check_survivor_signature(signature: SurvivorSignature, survivors: SurvivorList, trusted: bytes) -> None:
     """Raise `BadSignature` unless ``trusted`` (raw public key of ``signature.host_id``) signed exactly this list."""
-    if signature.list_digest != digest(survivors):
-        raise BadSignature("signs another list", field="SurvivorSignature.list_digest", remedy="do not answer")
-    signed = SURVIVORS_DOMAIN + signature.list_digest + signature.host_id.encode()
-    _verify(trusted, signature.signature, signed, "SurvivorSignature.signature")
+    check_list_signature(signature, digest(survivors), trusted)
+
+
+def endorse(list_digest: bytes, host_id: str, private_key: Ed25519PrivateKey) -> Endorsement:
+    """Endorse the survivor list of this digest in the name of the committee member ``host_id``."""
+    signature = private_key.sign(ENDORSEMENT_DOMAIN + list_digest + host_id.encode())
+    return Endorsement(list_digest=list_digest, host_id=host_id, signature=signature)
+
+
+def check_list_signature(signed: SurvivorSignature | Endorsement, list_digest: bytes, trusted: bytes) -> None:
+    """Raise `BadSignature` unless ``trusted`` (raw public key of ``signed.host_id``) signed the list of this digest.
+
+    For a reader of many signatures under one list, who digests it once.
+    """
+    name = type(signed).__name__
+    if signed.list_digest != list_digest:
+        raise BadSignature("signs another list", field=f"{name}.list_digest", remedy="do not answer")
+    domain = ENDORSEMENT_DOMAIN if isinstance(signed, Endorsement) else SURVIVORS_DOMAIN
+    _verify(trusted, signed.signature, domain + list_digest + signed.host_id.encode(), f"{name}.signature")
 
 
 def _verify(trusted: bytes, signature: bytes, data: bytes, name: str) -> None:

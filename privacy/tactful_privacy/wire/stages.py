@@ -13,6 +13,7 @@ from tactful_privacy.wire.errors import WrongShape
 from tactful_privacy.wire.fields import (
     MAX_DIMENSION,
     MAX_HOSTS,
+    MAX_PROOF_BYTES,
     MAX_SIGNED_OFFER_BYTES,
     MIN_SIGNED_BYTES,
     U32,
@@ -34,7 +35,7 @@ def _itself(offer: bytes) -> bytes:
     return offer
 
 
-def _host_of(signature: "SurvivorSignature") -> str:
+def _host_of(signature: "SurvivorSignature | Endorsement") -> str:
     return signature.host_id
 
 
@@ -67,6 +68,26 @@ class KeyRing(Message):
         tuple[bytes, ...],
         Many(Blob(MAX_SIGNED_OFFER_BYTES, MIN_SIGNED_BYTES), MAX_HOSTS, key=_itself, ordered=False),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView(Message):
+    """A host's own part of the keys under a neighbour graph: its neighbours' offers and its own, and their proof.
+
+    ``keys_digest`` is the root of a Merkle tree with one leaf for every place of the roster, so all hosts that see one
+    root see one key of every host. ``proof`` holds the sibling digests, 32 bytes each, that the offers do not give.
+    """
+
+    KIND: ClassVar[Kind] = Kind.KEY_VIEW
+    MAX_BYTES: ClassVar[int] = 5 << 20
+
+    plan_digest: Digest
+    keys_digest: Digest
+    offers: Annotated[
+        tuple[bytes, ...],
+        Many(Blob(MAX_SIGNED_OFFER_BYTES, MIN_SIGNED_BYTES), MAX_HOSTS, key=_itself, ordered=False),
+    ]
+    proof: Annotated[bytes, Blob(MAX_PROOF_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +184,29 @@ class SurvivorCertificate(Message):
 
     survivor_list: Annotated[SurvivorList, Nested(SurvivorList)]
     signatures: Annotated[tuple[SurvivorSignature, ...], Many(Nested(SurvivorSignature), MAX_HOSTS, key=_host_of)]
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsement(Message):
+    """A committee member's word that it verified the whole certificate of a survivor list; made by `endorse`."""
+
+    KIND: ClassVar[Kind] = Kind.ENDORSEMENT
+    MAX_BYTES: ClassVar[int] = 1 << 10
+
+    list_digest: Digest
+    host_id: Name
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class EndorsedList(Message):
+    """A survivor list with the committee's endorsements, sorted by host: what a host unmasks under a graph."""
+
+    KIND: ClassVar[Kind] = Kind.ENDORSED_LIST
+    MAX_BYTES: ClassVar[int] = 2 << 20
+
+    survivor_list: Annotated[SurvivorList, Nested(SurvivorList)]
+    endorsements: Annotated[tuple[Endorsement, ...], Many(Nested(Endorsement), MAX_HOSTS, key=_host_of)]
 
 
 @dataclass(frozen=True, slots=True)
