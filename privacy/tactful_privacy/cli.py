@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from tactful_privacy.commands import calibrate, epsilon, ledger
+from tactful_privacy.commands import bound, calibrate, epsilon, ledger, report, run
 
 app = typer.Typer(
     pretty_exceptions_show_locals=False,
@@ -19,6 +19,9 @@ app = typer.Typer(
 app.command()(ledger.ledger)
 app.command()(epsilon.epsilon)
 app.command()(calibrate.calibrate)
+app.command()(bound.bound)
+app.command()(run.run)
+app.command()(report.report)
 
 
 def _add_commands_of_other_rooms() -> None:

@@ -6,6 +6,7 @@ noise, masks, survivor list) is done by the participant and the host underneath,
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -122,6 +123,18 @@ class CanaryHost:
     def remember_mask_keys(self, plan_digest: bytes, keys: Collection[bytes]) -> None:
         """The inner host's."""
         self._inner.remember_mask_keys(plan_digest, keys)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """The inner host's."""
+        return self._inner.alone()
+
+    def ledger_state(self, federation: str) -> bytes | None:
+        """The inner host's."""
+        return self._inner.ledger_state(federation)
+
+    def save_ledger_state(self, federation: str, state: bytes) -> None:
+        """The inner host's."""
+        self._inner.save_ledger_state(federation, state)
 
     def install(self, artifact: bytes) -> None:
         """The inner host's."""

@@ -11,6 +11,7 @@ vaults.
 
 import tempfile
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class LightHost:
     mask_keys: dict[bytes, bytes] = field(default_factory=dict)
     models: set[bytes] = field(default_factory=set)
     spends: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    ledger: bytes | None = None
 
     def now_unix_s(self) -> int:
         """Long before any deadline."""
@@ -98,6 +100,18 @@ class LightHost:
     def remember_mask_keys(self, plan_digest: bytes, keys: Collection[bytes]) -> None:
         """Remember them all."""
         self.mask_keys.update(dict.fromkeys(keys, plan_digest))
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Nobody else has this memory."""
+        return nullcontext()
+
+    def ledger_state(self, federation: str) -> bytes | None:  # noqa: ARG002 - it serves one federation
+        """What the host knows of the ledger."""
+        return self.ledger
+
+    def save_ledger_state(self, federation: str, state: bytes) -> None:  # noqa: ARG002 - as above
+        """Keep it."""
+        self.ledger = state
 
     def install(self, artifact: bytes) -> None:
         """Know the model."""
