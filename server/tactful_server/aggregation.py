@@ -13,10 +13,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tactful_privacy.accounting.modes import CENTRAL, LOCAL
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.mechanisms.grid import decode
 from tactful_privacy.validate import at_least, positive
 from tactful_privacy.wire import Block, KeyDirectory, RoundPlan
+from tactful_server.central import strategy_of
 
 Layout = tuple[Block, ...]
 Vector = NDArray[np.float64]
@@ -67,8 +69,16 @@ def mean_of(
     mean = decode(total[: plan.dimension - plan.canaries], plan.grid_exponent) / devices
     split = len(mean) - len(plan.statistics)
     names = (statistic.name for statistic in plan.statistics)
-    noise_std = math.sqrt(len(survivors) * plan.noise_variance_units) * plan.grid / devices
+    noise_std = math.sqrt(_noise_variance(plan, len(survivors), devices)) * plan.grid / devices
     return Opened(mean[:split], dict(zip(names, map(float, mean[split:]), strict=True)), devices, noise_std)
+
+
+def _noise_variance(plan: RoundPlan, hosts: int, devices: int) -> float:
+    """Variance of the noise in each number of the sum, squared grid units; of planned devices in mode ``local``."""
+    sources = {LOCAL: devices, CENTRAL: 1}.get(plan.mode, hosts)
+    if plan.run is not None:
+        return plan.noise_variance_units * strategy_of(plan.run).spread(plan.round_number - plan.run.first_round)
+    return sources * float(plan.noise_variance_units)
 
 
 class ServerOptimiser(Protocol):

@@ -8,6 +8,7 @@
         ├── UnknownArtifact      no model of that name, version or digest
         ├── EnrolmentRefused     a host's entry contradicts the roster
         ├── JournalDamaged       the journal of a round does not replay
+        ├── ModeSwitched         another mode of privacy than the rounds before, without saying so
         ├── OutOfPhase           the round is over, or asked for something that its phase does not have
         └── StoreConflict        a record exists already with other content
 """
@@ -33,6 +34,10 @@ class EnrolmentRefused(ServerError):
 
 class JournalDamaged(ServerError):
     """The transitions of a round are incomplete, reordered or do not replay."""
+
+
+class ModeSwitched(ServerError):
+    """The next round would be in another mode of privacy than the last one, and nobody said that it should be."""
 
 
 class OutOfPhase(ServerError):

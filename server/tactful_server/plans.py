@@ -1,15 +1,47 @@
 """From terms, roster, model and ledger head to a `RoundPlan` with its exact price."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tactful_privacy.accounting.calibration import Calibration, calibrate
+from tactful_privacy.accounting.calibration import Calibration
+from tactful_privacy.accounting.modes import CENTRAL, DISTRIBUTED, MODES, REHEARSAL, calibrate_in_mode
 from tactful_privacy.errors import InvalidInput
+from tactful_privacy.mechanisms.adaptive_clip import CLIP_BIT, AdaptiveClip
+from tactful_privacy.mechanisms.banded import strategy_for
 from tactful_privacy.validate import at_least, positive
-from tactful_privacy.wire import Block, KeyDirectory, RoundPlan, Statistic, digest
+from tactful_privacy.wire import Block, CorrelatedRun, KeyDirectory, RoundPlan, Statistic, digest
 
-REHEARSAL_MODE = "rehearsal-no-noise"
+REHEARSAL_MODE = REHEARSAL
 MODULUS_BITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RunTerms:
+    """Correlated noise over runs of rounds (`tactful_privacy.mechanisms.banded`); a device pays for a run at once.
+
+    Attributes:
+        rounds: length of a run.
+        min_separation: fewest rounds from one participation of a device to its next; hosts enforce it.
+        participations: most rounds of a run that one device joins.
+
+    Raises:
+        InvalidInput: no shipped coefficients serve such a run.
+    """
+
+    rounds: int
+    min_separation: int
+    participations: int
+
+    def __post_init__(self) -> None:
+        at_least(1, rounds=self.rounds, min_separation=self.min_separation, participations=self.participations)
+        strategy_for(self.rounds, self.min_separation)
+
+    def starting_at(self, first_round: int) -> CorrelatedRun:
+        """The run that starts with this round."""
+        strategy = strategy_for(self.rounds, self.min_separation).digest
+        name = f"run-{first_round}"
+        return CorrelatedRun(name, first_round, self.rounds, self.min_separation, self.participations, strategy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +49,11 @@ class RoundTerms:
     """What stays the same over the rounds of a federation.
 
     The guarantee: zero-out adjacency per enrolment, (``epsilon``, ``delta``) over ``participations`` rounds, as long
-    as at most ``colluders`` hosts of the roster side with the server.
+    as at most ``colluders`` hosts of the roster side with the server. In mode ``local``: replacement adjacency, whoever
+    sides with the server. In mode ``central``: zero-out adjacency, and the server is trusted.
 
     Attributes:
-        epsilon: central ε over all participations; infinite only in a rehearsal.
+        epsilon: ε over all participations; infinite only in a rehearsal.
         delta: the δ beside it.
         participations: rounds that one device may join.
         clip_norm: C, in model units.
@@ -32,6 +65,11 @@ class RoundTerms:
         canaries: audit coordinates of every round; they cost nothing, since only an auditor's enrolments are not zero
             there. Rounds which all carry them leave nobody a round in which to behave for the audit.
         audit_hosts: hosts of auditors, whose enrolments contribute zero to the model and so are not divided by.
+        mode: who adds the noise, one of `accounting.modes.MODES`.
+        replaces_mode: the mode of the rounds before, where ``mode`` is meant to differ from it; never by accident.
+        run: correlated noise, in mode ``central`` alone.
+        adaptive_clip: lets the clip norm follow a quantile of the devices; ``clip_norm`` is where it starts, and the
+            half-ranges of the statistics move with it.
     """
 
     epsilon: float
@@ -45,33 +83,69 @@ class RoundTerms:
     window_s: int = 3_600
     canaries: int = 0
     audit_hosts: tuple[str, ...] = ()
+    mode: str = DISTRIBUTED
+    replaces_mode: str = ""
+    run: RunTerms | None = None
+    adaptive_clip: AdaptiveClip | None = None
 
     def __post_init__(self) -> None:
+        _check_mode(self)
         at_least(1, participations=self.participations, window_s=self.window_s)
         at_least(0, canaries=self.canaries)
         positive(clip_norm=self.clip_norm)
 
-    def calibrate(self, directory: KeyDirectory, dimension: int) -> Calibration:
+    def half_ranges(self, clip_norm: float) -> tuple[tuple[str, float], ...]:
+        """(name, half-range) of every statistic at this clip norm, that of adaptive clipping last."""
+        if self.adaptive_clip is None:
+            return self.statistics
+        moved = clip_norm / self.clip_norm
+        others = tuple((name, half * moved) for name, half in self.statistics)
+        return (*others, (CLIP_BIT, clip_norm * self.adaptive_clip.half_range_share))
+
+    def calibrate(self, directory: KeyDirectory, dimension: int, clip_norm: float | None = None) -> Calibration:
         """Noise, grid and price for this roster and ``dimension`` coordinates (without statistics and canaries).
+
+        Args:
+            directory: the roster.
+            dimension: coordinates of the model's part.
+            clip_norm: C of the round, where adaptive clipping moved it.
 
         Raises:
             InvalidInput: the roster cannot carry the threshold.
             ModulusTooSmall: no grid has room for the sum.
         """
         _check_threshold(self, len(directory.entries))
-        return calibrate(
+        clip_norm = self.clip_norm if clip_norm is None else clip_norm
+        return calibrate_in_mode(
+            self.mode,
             epsilon=self.epsilon,
             delta=self.delta,
             participations=self.participations,
             n_min=self.n_min,
             colluders=self.colluders,
-            clip_norm=self.clip_norm,
-            half_ranges=tuple(half for _, half in self.statistics),
+            clip_norm=clip_norm,
+            half_ranges=tuple(half for _, half in self.half_ranges(clip_norm)),
             total_devices=sum(entry.planned_devices for entry in directory.entries),
             dimension=dimension + self.canaries,
             n_hosts=len(directory.entries),
             modulus_bits=MODULUS_BITS,
         )
+
+
+def _check_mode(terms: RoundTerms) -> None:
+    if terms.mode not in MODES:
+        raise InvalidInput(f"is {terms.mode!r}", field="mode", remedy=f"give one of {', '.join(MODES)}")
+    if terms.run is None:
+        return
+    wrong = None
+    if terms.mode != CENTRAL or math.isinf(terms.epsilon):
+        wrong = "correlated noise is added by a trusted server: plan mode='central' with a finite epsilon"
+    elif terms.adaptive_clip is not None:
+        wrong = "a run keeps its clip norm: leave adaptive_clip out"
+    elif terms.run.participations > terms.participations:
+        wrong = "a device may not join more rounds of a run than it may join at all"
+    if wrong:
+        raise InvalidInput("does not fit the other terms", field="run", remedy=wrong)
 
 
 def _check_threshold(terms: RoundTerms, n_hosts: int) -> None:
@@ -92,12 +166,16 @@ class RoundStart:
         model_digest: artifact that training starts from.
         previous_head: ledger head that the round continues.
         now_unix_s: the plan's deadline is ``window_s`` later.
+        clip_norm: C, where adaptive clipping moved it; None takes the terms'.
+        run: that the round belongs to.
     """
 
     round_number: int
     model_digest: bytes
     previous_head: bytes
     now_unix_s: int
+    clip_norm: float | None = None
+    run: CorrelatedRun | None = None
 
 
 def build_plan(
@@ -105,7 +183,7 @@ def build_plan(
 ) -> RoundPlan:
     """Return the plan of one round, ready to be signed.
 
-    Price: ρ = B²/(2(n_min − t)σ²), exact (arXiv:2004.00010, Theorem 14, summed over the honest hosts).
+    The price is exact, see `accounting.modes.price_in_mode`; that of a run is for all its participations.
 
     Args:
         terms: of the federation.
@@ -118,14 +196,16 @@ def build_plan(
         InvalidInput: the roster cannot carry the threshold.
         ModulusTooSmall: no grid has room for the sum.
     """
-    calibration = terms.calibrate(directory, sum(block.length for block in layout))
-    names = [name for name, _ in terms.statistics]
+    clip_norm = terms.clip_norm if start.clip_norm is None else start.clip_norm
+    calibration = terms.calibrate(directory, sum(block.length for block in layout), clip_norm)
+    names = [name for name, _ in terms.half_ranges(clip_norm)]
+    times = start.run.participations if start.run else 1
     noisy = calibration.noise_variance_units > 0
     return RoundPlan(
         federation=directory.federation,
         round_number=start.round_number,
         attempt=0,
-        mode="distributed" if noisy else REHEARSAL_MODE,
+        mode=terms.mode if noisy else REHEARSAL_MODE,
         task=task,
         settings=tuple(sorted(terms.settings)),
         model_digest=start.model_digest,
@@ -142,7 +222,8 @@ def build_plan(
         colluders=terms.colluders,
         share_threshold=terms.n_min,
         deadline_unix_s=start.now_unix_s + terms.window_s,
-        rho=calibration.rho_per_round if noisy else Fraction(0),
+        rho=calibration.rho_per_round * times if noisy else Fraction(0),
         previous_head=start.previous_head,
         canaries=terms.canaries,
+        run=start.run,
     )

@@ -230,22 +230,22 @@ class Office:
         In mode ``central`` the noise comes first: the exact sum goes no further, and the total that is journalled is
         the noised one. Repeated after a crash, it draws afresh: nobody has seen the former.
         """
-        noise = b""
+        central: dict[str, bytes] = {}
         if plan.mode == CENTRAL:
             total, noise = self._central.add(plan, total, self.progress.noise_state(plan))
+            central = {"total": total.astype("<i8").tobytes(), "noise": noise}
         parent = self.registry.load(plan.model_digest)
         opened = mean_of(total, plan, self._directory_of(plan), summed.survivors, self.terms.audit_hosts)
         self.optimiser.load(self._optimiser_state())
         parameters = self.optimiser.step(np.array(parent.values()), opened.update, plan, opened.noise_std)
         artifact = Artifact(self._card(plan, parent, opened), pack_f64(parameters))
         return {
-            "total": total.astype("<i8").tobytes(),
             "artifact": sign(artifact, self.signing_key).encode(),
             "model_digest": artifact.digest,
             "optimiser": self.optimiser.dump(),
             "survivors": "\n".join(summed.survivors).encode(),
             "keys_digest": summed.keys_digest,
-            **({"noise": noise} if noise else {}),
+            **central,
             **self.progress.after(plan, self.terms, opened),
         }
 
@@ -307,8 +307,8 @@ class Office:
         return Artifact(card, pack_f64(self.model.parameters))
 
     def _card(self, plan: RoundPlan, parent: Artifact, opened: Opened) -> ArtifactCard:
-        unpriced = plan.rho == 0 or parent.card.rho is None
-        spent = None if unpriced else parent.card.rho + self.progress.charged(plan)
+        before = None if plan.rho == 0 else parent.card.rho
+        spent = None if before is None else before + self.progress.charged(plan)
         told = None if spent is None else _rational(epsilon_of(float(spent), self.terms.delta))
         return ArtifactCard(
             name=self.model.name,

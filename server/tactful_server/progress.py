@@ -1,0 +1,125 @@
+"""What a round takes over from earlier ones, read from the journal: it survives a restart as the journal does."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tactful_privacy.errors import InvalidInput
+from tactful_privacy.mechanisms.adaptive_clip import CLIP_BIT, share_below
+from tactful_privacy.wire import CorrelatedRun, RoundPlan, Signed
+from tactful_server.aggregation import Opened
+from tactful_server.errors import ModeSwitched
+from tactful_server.journal import Phase, RoundId
+from tactful_server.plans import RoundTerms
+from tactful_server.records import Store
+
+_OF_A_RUN = ("grid_exponent", "clip_units", "norm_bound_squared", "noise_variance_units", "layout", "statistics")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of one federation.
+
+    Args:
+        store: the journal.
+        federation: its name.
+    """
+
+    store: Store
+    federation: str
+
+    def last_plan(self) -> RoundPlan | None:
+        """The plan of the newest round, whatever became of it; None before the first."""
+        records = self.store.rounds(self.federation)
+        return self._plan(records[-1].round_id) if records else None
+
+    def _plan(self, round_id: RoundId) -> RoundPlan:
+        return RoundPlan.decode(Signed.decode(self.store.transitions(round_id)[0].facts["plan"]).payload)
+
+    def _released(self) -> Iterator[RoundId]:
+        """Released rounds, newest first."""
+        records = reversed(self.store.rounds(self.federation))
+        return (record.round_id for record in records if record.phase == Phase.RELEASED)
+
+    def _facts(self) -> Mapping[str, bytes]:
+        newest = next(self._released(), None)
+        return {} if newest is None else self.store.transitions(newest)[-1].facts
+
+    # Modes
+
+    def check_mode(self, plan: RoundPlan, terms: RoundTerms) -> str | None:
+        """Return the mode that this plan replaces, or None where it goes on in the same one.
+
+        Raises:
+            ModeSwitched: the mode would change and the terms do not say so.
+        """
+        last = self.last_plan()
+        if last is None or last.mode == plan.mode:
+            return None
+        if terms.replaces_mode != last.mode:
+            remedy = f"say replaces_mode={last.mode!r} in the terms; it is written to the ledger, and hosts must agree"
+            raise ModeSwitched(f"{plan.mode!r} after rounds in {last.mode!r}", field="mode", remedy=remedy)
+        return last.mode
+
+    # Runs of correlated noise
+
+    def run(self, terms: RoundTerms, round_number: int) -> CorrelatedRun | None:
+        """The run that this round belongs to: the one under way, or a new one that starts with it."""
+        if terms.run is None:
+            return None
+        last = self.last_plan()
+        under_way = last.run if last else None
+        if under_way is not None and round_number < under_way.first_round + under_way.rounds:
+            return under_way
+        return terms.run.starting_at(round_number)
+
+    def check_run(self, plan: RoundPlan, terms: RoundTerms) -> None:
+        """Refuse to go on with a run on other terms than those on which its devices paid for it.
+
+        Raises:
+            InvalidInput: grid, bound, noise, length or shape are not those of the run's earlier rounds.
+        """
+        last = self.last_plan()
+        if plan.run is None or terms.run is None or last is None or last.run != plan.run:
+            return
+        changed = [name for name in _OF_A_RUN if getattr(plan, name) != getattr(last, name)]
+        if plan.run != terms.run.starting_at(plan.run.first_round):
+            changed.append("run")
+        if changed:
+            remedy = "a run keeps its roster, model and terms to its end; enrol and change between runs"
+            raise InvalidInput(f"{', '.join(changed)} changed within {plan.run.run_id!r}", field="run", remedy=remedy)
+
+    def noise_state(self, plan: RoundPlan) -> bytes:
+        """The sealed noise after the run's last released round; empty before its first."""
+        for round_id in self._released():
+            earlier = self._plan(round_id)
+            if earlier.run == plan.run and plan.run is not None and round_id.round_number < plan.round_number:
+                return self.store.transitions(round_id)[-1].facts["noise"]
+        return b""
+
+    def charged(self, plan: RoundPlan) -> Fraction:
+        """What a release adds to the price of the model: a run costs its whole price at its first release, then 0."""
+        if plan.run is None:
+            return plan.rho
+        before = (self._plan(r) for r in self._released() if r.round_number < plan.round_number)
+        return Fraction(0) if any(earlier.run == plan.run for earlier in before) else plan.rho
+
+    # Adaptive clipping
+
+    def clip_norm(self, terms: RoundTerms, task: str) -> float:
+        """C of the next round of this task: each kind of contribution has its own lengths, and so its own C."""
+        return self._clips().get(task, terms.clip_norm) if terms.adaptive_clip else terms.clip_norm
+
+    def _clips(self) -> dict[str, float]:
+        return {task: float.fromhex(c) for task, c in json.loads(self._facts().get("clip", b"{}")).items()}
+
+    def after(self, plan: RoundPlan, terms: RoundTerms, opened: Opened) -> Mapping[str, bytes]:
+        """The facts about clipping that a release leaves to the rounds after it."""
+        half = next((s.half_range_units * plan.grid for s in plan.statistics if s.name == CLIP_BIT), None)
+        if terms.adaptive_clip is None or half is None:
+            return {}
+        share = share_below(opened.statistics[CLIP_BIT], half)
+        moved = terms.adaptive_clip.next_clip(plan.clip_norm, share, terms.clip_norm)
+        clips = {task: c.hex() for task, c in (self._clips() | {plan.task: moved}).items()}
+        return {"clip": json.dumps(clips, sort_keys=True).encode()}
