@@ -27,15 +27,8 @@ RUN = {
     "gaussian_mu_estimate_low": 0.7,
     "gaussian_epsilon_estimate": None,
     "clopper_pearson_epsilon_estimate": 0.9,
-    "claim": {
-        "n_hosts": 5,
-        "n_min": 4,
-        "colluders": 1,
-        "rounds": 30,
-        "epsilon": 4.0,
-        "delta": 1e-6,
-        "rho_per_round": 0.0103,
-    },
+    "rounds": 30,
+    "noisy_hosts": 3,
 }
 FAULTS = {
     "runs": 20,

@@ -11,7 +11,17 @@ from tactful_privacy.errors import InvalidInput
 Json = Mapping[str, Any]
 
 NEEDED: Mapping[str, tuple[str, ...]] = {
-    "run": ("canaries", "guesses", "correct", "f_dp_mu", "theory_mu", "theory_epsilon", "delta", "holds", "claim"),
+    "run": (
+        "canaries",
+        "guesses",
+        "correct",
+        "f_dp_mu",
+        "theory_mu",
+        "theory_epsilon",
+        "delta",
+        "holds",
+        "noisy_hosts",
+    ),
     "faults": ("runs", "faults", "as_expected"),
     "attacks": ("within_theory", "rows"),
     "wire": ("bytes_total", "sizes_independent_of_data", "messages"),

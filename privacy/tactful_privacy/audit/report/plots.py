@@ -35,30 +35,26 @@ def epsilon_over_rounds(epsilons: Sequence[float], promise: float | None, words:
 
 
 def bound_against_theory(run: Json, words: Words) -> Figure:
-    """What the audit proves and estimates of μ, and the claim as a line across."""
+    """What the audit proves and estimates of μ after each round, and the claim."""
+    rows = run.get("after_each") or [{**run, "rounds": run.get("rounds", 1)}]
+    rounds = [int(row["rounds"]) for row in rows]
+    middle, low = _column(rows, "gaussian_mu_estimate"), _column(rows, "gaussian_mu_estimate_low")
     with style.styled(), quiet():
-        drawn = style.figure(6.4, 2.2)
+        drawn = style.figure(6.4, 3.2)
         axes = drawn.add_subplot()
-        low, middle = run.get("gaussian_mu_estimate_low"), run.get("gaussian_mu_estimate")
-        names, values, colours = [words("bound_f_dp")], [float(run["f_dp_mu"])], [style.BLUE]
-        if middle is not None:
-            names.append(words("estimate_gauss"))
-            values.append(float(middle))
-            colours.append(style.GREY)
-        places = range(len(names))
-        axes.barh(places, values, color=colours, height=0.5)
-        if middle is not None and low is not None:
-            axes.plot([low, middle], [1, 1], color=style.INK, linewidth=1.2)
-        axes.axvline(float(run["theory_mu"]), color=style.RED, linestyle="--")
-        axes.annotate(
-            words("theory"), (float(run["theory_mu"]), len(names) - 0.6), xytext=(4, 0), textcoords="offset points"
-        )
-        axes.set_yticks(list(places), names)
-        axes.invert_yaxis()
-        axes.set_xlabel("μ")
-        axes.set_xlim(0, 1.25 * max(float(run["theory_mu"]), *values))
-        axes.grid(visible=False, axis="y")
+        axes.plot(rounds, _column(rows, "theory_mu"), color=style.RED, linestyle="--", label=words("theory"))
+        axes.fill_between(rounds, low, middle, color=style.GREY, alpha=0.3, linewidth=0)
+        axes.plot(rounds, middle, color=style.GREY, marker=".", label=words("estimate_gauss"))
+        axes.plot(rounds, _column(rows, "f_dp_mu"), color=style.BLUE, marker="o", label=words("bound_f_dp"))
+        axes.set_xlabel(words("axis_round"))
+        axes.set_ylabel("μ")
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="upper left")
         return drawn
+
+
+def _column(rows: Sequence[Json], key: str) -> list[float]:
+    return [float("nan") if row.get(key) is None else float(row[key]) for row in rows]
 
 
 def reconstruction(rows: Sequence[Json], words: Words) -> Figure:

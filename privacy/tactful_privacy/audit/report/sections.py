@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+from matplotlib.figure import Figure
+
 from tactful_privacy.accounting.zcdp import epsilon as epsilon_of
 from tactful_privacy.audit.page import Facts, Part, Picture, Prose, Section, Table
 from tactful_privacy.audit.report import plots
 from tactful_privacy.audit.report.findings import Findings, Json
 from tactful_privacy.audit.report.words import Words, number
 
+_DELTA = 1e-6
 _CORRELATION = "correlation with the true slot profile"
 
 
@@ -20,16 +23,15 @@ def all_sections(findings: Findings, words: Words) -> list[Section]:
 
 
 def _claim(findings: Findings, words: Words) -> Section:
-    claim = findings.run["claim"] if findings.run else None
-    if claim is None:
+    run = findings.run
+    if run is None:
         return Section(words("claim"), [Prose(words("claim_unknown")), Prose(words("assumptions"))])
     sentence = words(
         "claim_sentence",
-        colluders=claim["colluders"],
-        hosts=claim["n_hosts"],
-        rounds=claim["rounds"],
-        epsilon=number(claim["epsilon"]),
-        delta=number(claim["delta"]),
+        noisy_hosts=run["noisy_hosts"],
+        rounds=run["rounds"],
+        epsilon=number(run["theory_epsilon"]),
+        delta=number(run["delta"]),
     )
     return Section(words("claim"), [Prose(sentence), Prose(words("assumptions"))])
 
@@ -103,11 +105,11 @@ def _ledger_answer(ledger: Json | None, words: Words) -> str:
 
 def _epsilons(findings: Findings) -> tuple[list[float], float]:
     """ε after each round, from the ledger where there is one, else from the audited plan; and δ."""
-    claim = findings.run["claim"] if findings.run else None
-    delta = float(claim["delta"]) if claim else 1e-6
+    run = findings.run
+    delta = float(run["delta"]) if run else _DELTA
     prices: Sequence[float] = findings.prices
-    if not prices and claim is not None:
-        prices = [float(claim["rho_per_round"])] * int(claim["rounds"])
+    if not prices and run is not None:
+        prices = [float(run["theory_mu"]) ** 2 / 2 / int(run["rounds"])] * int(run["rounds"])
     return [epsilon_of(rho, delta) for rho in accumulate(prices)], delta
 
 
@@ -115,15 +117,14 @@ def _cost(findings: Findings, words: Words) -> Section | None:
     epsilons, delta = _epsilons(findings)
     if not epsilons:
         return None
-    claim = findings.run["claim"] if findings.run else None
-    promise = float(claim["epsilon"]) if claim and not findings.prices else None
+    promise = None if findings.run is None else float(findings.run["theory_epsilon"])
     source = words("from_ledger" if findings.prices else "from_plan")
     drawn = plots.epsilon_over_rounds(epsilons, promise, words)
     caption = words("epsilon_caption", delta=number(delta), source=source)
     return Section(words("epsilon_over_rounds"), [_picture(drawn, "epsilon", caption, words)])
 
 
-def _picture(drawn: plots.Figure, name: str, caption: str, words: Words) -> Picture:
+def _picture(drawn: Figure, name: str, caption: str, words: Words) -> Picture:
     return Picture(drawn, f"{name}-{words.language}", caption)
 
 
