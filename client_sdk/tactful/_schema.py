@@ -5,25 +5,28 @@ import os
 import sqlite3
 from pathlib import Path
 
+from tactful._migrations import CONTRIBUTIONS, LINKS, migrate
 from tactful.errors import SchemaTooNew, UnreadableVault, VaultDamaged
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x54414354  # "TACT": tells our file from another program's
 BUSY_TIMEOUT_S = 10.0
 
-TABLES = """
+TABLES = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE devices (id INTEGER PRIMARY KEY AUTOINCREMENT, token BLOB NOT NULL UNIQUE, key BLOB NOT NULL);
 CREATE TABLE rows (id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices(id), kind TEXT NOT NULL,
     tag BLOB UNIQUE, blob BLOB NOT NULL);
 CREATE INDEX rows_of_device ON rows (device, kind, id);
 CREATE TABLE spends (device INTEGER NOT NULL, federation TEXT NOT NULL, round INTEGER NOT NULL, plan BLOB NOT NULL,
-    rho TEXT NOT NULL, seal BLOB NOT NULL, UNIQUE (device, federation, round));
+    rho TEXT NOT NULL, seal BLOB NOT NULL, source TEXT NOT NULL DEFAULT '', UNIQUE (device, federation, round));
 CREATE TABLE rounds (plan BLOB PRIMARY KEY, federation TEXT NOT NULL, round INTEGER NOT NULL,
     attempt INTEGER NOT NULL, blob BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE mask_keys (key BLOB NOT NULL, plan BLOB NOT NULL, PRIMARY KEY (key, plan)) WITHOUT ROWID;
 CREATE TABLE models (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, artifact BLOB NOT NULL);
 CREATE TABLE tombstones (token BLOB PRIMARY KEY, blob BLOB NOT NULL) WITHOUT ROWID;
+{CONTRIBUTIONS};
+{LINKS};
 """
 
 
@@ -110,6 +113,18 @@ def _check_version(version: int) -> None:
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def bring_forward(connection: sqlite3.Connection, path: Path | None) -> None:
+    """Migrate a vault of an older version, once its key is known to be right; a copy of it is kept beside it.
+
+    Raises:
+        UnreadableVault: there is no room, or no permission, for the copy.
+    """
+    try:
+        migrate(connection, path, SCHEMA_VERSION)
+    except (OSError, sqlite3.Error) as error:
+        raise _unreadable(path, error) from error
 
 
 def check_pages(connection: sqlite3.Connection) -> None:

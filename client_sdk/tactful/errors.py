@@ -9,6 +9,8 @@
     │   ├── WrongKey            the key opens another vault
     │   ├── SchemaTooNew        written by a newer version
     │   ├── VaultBusy           another process holds the write lock
+    │   ├── VaultRolledBack     an older copy of the vault was put back
+    │   ├── HostForked          opened before this process was forked
     │   └── HostClosed          used after close()
     ├── KeyProblem
     │   ├── KeyMissing          no key where the provider looked
@@ -19,6 +21,8 @@
     ├── ClockProblem            an event dated in the future
     ├── ModelRefused            a model that is older, altered, or not signed by the pinned key
     ├── BudgetExhausted     a price which the device's privacy budget does not cover
+    ├── RenewalRefused      no fresh consent for a new period of the budget
+    ├── LinkRefused         a link between two devices that would create budget, is used already or not genuine
     └── InvalidInput
         ├── MalformedEvent      a kind, property or value outside the allow-list
         ├── UnknownTimeZone     not an IANA name
@@ -31,13 +35,16 @@ __all__ = [
     "BudgetExhausted",
     "ClockProblem",
     "HostClosed",
+    "HostForked",
     "InvalidInput",
     "KeyExposed",
     "KeyMalformed",
     "KeyMissing",
     "KeyProblem",
+    "LinkRefused",
     "MalformedEvent",
     "ModelRefused",
+    "RenewalRefused",
     "SchemaTooNew",
     "TactfulError",
     "UnknownDecision",
@@ -48,6 +55,7 @@ __all__ = [
     "VaultBusy",
     "VaultDamaged",
     "VaultError",
+    "VaultRolledBack",
     "WrongKey",
 ]
 
@@ -74,6 +82,14 @@ class SchemaTooNew(VaultError):
 
 class VaultBusy(VaultError):
     """Another process held the write lock for too long."""
+
+
+class VaultRolledBack(VaultError):
+    """The vault is older than what its keeper's counter remembers; budgets are frozen until that is accounted for."""
+
+
+class HostForked(VaultError):
+    """The host was opened before this process was forked; a connection does not survive that."""
 
 
 class HostClosed(VaultError):
@@ -110,6 +126,14 @@ class ClockProblem(TactfulError):
 
 class ModelRefused(TactfulError):
     """A model was not installed: older than the one in use, altered, or not signed by the pinned key."""
+
+
+class RenewalRefused(TactfulError):
+    """A new period of the privacy budget was asked for without a consent that is newer than the present period."""
+
+
+class LinkRefused(TactfulError):
+    """A link between two devices would create budget, was used already, or is not genuine."""
 
 
 class MalformedEvent(InvalidInput):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tactful import _records
 from tactful._bulk import Enrolment, TrackReport, activity_of, enrol, stored_events
 from tactful._models import ModelShelf
+from tactful._rollback import RollbackGuard
 from tactful._state import DeviceState
 from tactful.clock import Clock, system_clock, to_ms, zone
 from tactful.errors import InvalidInput, UnknownDevice
@@ -59,6 +60,7 @@ class Host:
     ) -> None:
         self.vault = vault
         self.rounds = RoundStore(vault)
+        self.guard = RollbackGuard(vault, self.rounds)
         self.clock = clock
         self.timezone = timezone
         self.settings = settings

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from tactful._kept_number import keep_number, kept_number, number_of
 from tactful.errors import KeyExposed, KeyMalformed, KeyMissing
 
 KEY_BYTES = 32
@@ -38,9 +39,30 @@ class KeyProvider(Protocol):
         ...
 
 
+@runtime_checkable
+class RollbackCounter(Protocol):
+    """What a key provider may offer besides: a number for each vault that only rises and is not in the vault's backup.
+
+    By it a vault is recognised that was put back from an older copy. A KMS or a secure element with a monotonic counter
+    is the best keeper of it.
+    """
+
+    def counter(self, vault: str) -> int | None:
+        """Return the number last kept for a vault, None where there is none; ``vault`` is 16 hexadecimal digits."""
+        ...
+
+    def advance(self, vault: str, to: int) -> None:
+        """Keep ``to`` unless as high a number is kept; durable before return. Called by one process at a time."""
+        ...
+
+
 @dataclass(frozen=True)
 class FileKey:
-    """A file that only its owner may read (mode 0600)."""
+    """A file that only its owner may read (mode 0600), and beside it a counter for each vault.
+
+    The counter is weaker than one in hardware: whoever puts the counter's file back together with the vault's is not
+    noticed. Keep it out of the backup that holds the vault.
+    """
 
     path: Path
 
@@ -72,6 +94,17 @@ class FileKey:
             file.flush()
             os.fsync(file.fileno())
         return key
+
+    def counter(self, vault: str) -> int | None:
+        """Read the counter; raises `KeyMalformed` where the file holds something else."""
+        return kept_number(self._counter(vault))
+
+    def advance(self, vault: str, to: int) -> None:
+        """Replace the counter's file as a whole, if the number rises."""
+        keep_number(self._counter(vault), to)
+
+    def _counter(self, vault: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.counter-{vault}")
 
 
 @dataclass(frozen=True)
@@ -113,6 +146,17 @@ class KeyringKey:
         key = secrets.token_bytes(KEY_BYTES)
         self._keyring().set_password(self.service, "host-key", key.hex())
         return key
+
+    def counter(self, vault: str) -> int | None:
+        """Read the counter; raises `KeyMalformed` where the entry holds something else."""
+        value = self._keyring().get_password(self.service, f"counter-{vault}")
+        return None if value is None else number_of(value, f"the key store's counter of {self.service!r}")
+
+    def advance(self, vault: str, to: int) -> None:
+        """Store the counter, if it rises."""
+        kept = self.counter(vault)
+        if kept is None or to > kept:
+            self._keyring().set_password(self.service, f"counter-{vault}", str(to))
 
     def _keyring(self) -> Any:
         try:

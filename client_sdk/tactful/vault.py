@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +21,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tactful import _schema
+from tactful._lease import Lease
 from tactful._schema import damaged
-from tactful.errors import HostClosed, KeyMissing, UnknownDevice, VaultBusy, VaultError, WrongKey
+from tactful.errors import HostClosed, HostForked, KeyMissing, UnknownDevice, VaultBusy, VaultError, WrongKey
 from tactful.keys import KEY_BYTES, NONCE_BYTES, HostKeys, KeyProvider
 
 ROW_FORMAT = 1
@@ -58,14 +59,18 @@ class Vault:
 
     def __init__(self, path: Path | None, provider: KeyProvider, *, power: bool = False) -> None:
         self.path = path
+        self.provider = provider
         self.keys = HostKeys(_host_key(path, provider))
         self._power = power
         self._lock = threading.RLock()
         self._ciphers: dict[int, AESGCM] = {}
         self._depth = 0
+        self._process = os.getpid()
+        self._lease = Lease(None if path is None else path.with_name(f"{path.name}.lease"))
         self._connection: sqlite3.Connection | None = _schema.connect(path)
         try:
             self._claim()
+            _schema.bring_forward(self._connection, path)
             self._set_synchronous(power)
         except BaseException:
             self.close()
@@ -73,7 +78,10 @@ class Vault:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The open connection; raises `HostClosed`."""
+        """The open connection; raises `HostClosed`, and `HostForked` in a child of the process that opened it."""
+        if self._process != os.getpid():
+            remedy = "open the host after the fork, in the child"
+            raise HostForked("the host was opened before this process was forked", remedy=remedy)
         if self._connection is None:
             raise HostClosed("the host was closed", remedy="open it again with Host.open")
         return self._connection
@@ -95,6 +103,17 @@ class Vault:
 
     def _set_synchronous(self, power: bool) -> None:
         self.connection.execute("PRAGMA synchronous=FULL" if power else "PRAGMA synchronous=NORMAL")
+
+    def alone(self, timeout_s: float) -> AbstractContextManager[None]:
+        """Hold the vault's lease: no other process and no other `Vault` on the file holds it at the same time.
+
+        Unlike a transaction it lets others read and write; it keeps apart what must be worked out once. The operating
+        system takes it back when the process dies.
+
+        Raises:
+            VaultBusy: another one kept it for ``timeout_s`` seconds.
+        """
+        return self._lease.held(timeout_s)
 
     @contextmanager
     def transaction(self, *, power: bool = False) -> Iterator[sqlite3.Connection]:

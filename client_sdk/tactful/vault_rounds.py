@@ -8,44 +8,19 @@ whoever enrols again goes on from what they have spent.
 import json
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from fractions import Fraction
 
+from tactful._account import ROUND, Account, Period, Spend
 from tactful._schema import damaged
 from tactful.keys import NONCE_BYTES
 from tactful.vault import NewRow, Vault
 from tactful_privacy.accounting.filter import ZcdpFilter
 from tactful_privacy.wire import RoundPlan
 
-_INHERITED = "inherited"
+__all__ = ["Account", "Period", "RoundStore", "Spend"]
 
-
-@dataclass(frozen=True, slots=True)
-class Spend:
-    """One participation that a device has paid for; ``rho`` is exact zCDP."""
-
-    federation: str
-    round_number: int
-    plan_digest: bytes
-    rho: Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What a device has spent over all its enrolments, and the last round of each federation it paid for."""
-
-    spent: Fraction = Fraction(0)
-    last_rounds: dict[str, int] = field(default_factory=dict)
-
-    def to_bytes(self) -> bytes:
-        """Return compact JSON, the sum as "numerator/denominator"."""
-        return json.dumps([str(self.spent), self.last_rounds], separators=(",", ":")).encode()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "Account":
-        """Undo `to_bytes`."""
-        spent, last_rounds = json.loads(data)
-        return cls(Fraction(spent), last_rounds)
+_INHERITED, _PERIOD, _SHARE = "inherited", "period", "share"
 
 
 class RoundStore:
@@ -69,41 +44,67 @@ class RoundStore:
             return self._paid_for(plan, plan_digest, device)
         if not ZcdpFilter(ceiling, spent=account.spent).can_spend(plan.rho):
             return False
-        row = (device, plan.federation, plan.round_number, plan_digest, str(plan.rho))
-        self._vault.connection.execute("INSERT INTO spends VALUES (?,?,?,?,?,?)", (*row, self._seal(*row)))
-        self._accounts[device] = _added(account, Spend(plan.federation, plan.round_number, plan_digest, plan.rho))
+        self.write_spend(device, Spend(plan.federation, plan.round_number, plan_digest, plan.rho))
         return True
+
+    def write_spend(self, device: int, spend: Spend) -> None:
+        """Add a spend to a device's account, affordable or not; call inside a transaction."""
+        account = self.account(device)
+        row = (device, spend.federation, spend.round_number, spend.plan_digest, str(spend.rho))
+        statement = "INSERT INTO spends (device, federation, round, plan, rho, seal, source) VALUES (?,?,?,?,?,?,?)"
+        self._vault.connection.execute(statement, (*row, self._seal(*row, spend.source), spend.source))
+        self._accounts[device] = account.plus(spend)
 
     def _paid_for(self, plan: RoundPlan, plan_digest: bytes, device: int) -> bool:
         query = "SELECT plan FROM spends WHERE device=? AND federation=? AND round=?"
         row = self._vault.connection.execute(query, (device, plan.federation, plan.round_number)).fetchone()
         return row is not None and bytes(row[0]) == plan_digest
 
-    def _seal(self, device: int, federation: str, round_number: int, plan: bytes, rho: str) -> bytes:
+    def _seal(self, device: int, federation: str, round_number: int, plan: bytes, rho: str, source: str) -> bytes:
         numbers = f"{device}/{round_number}".encode()
-        return self._vault.keys.seal(b"spend", numbers, federation.encode(), plan, rho.encode())
+        more = () if source == ROUND else (source.encode(),)  # a seal of schema 1 stays what it was
+        return self._vault.keys.seal(b"spend", numbers, federation.encode(), plan, rho.encode(), *more)
 
     def spends(self, device: int) -> list[Spend]:
         """Return what this enrolment has paid for, in order of writing; raises `VaultDamaged` for an altered row."""
-        query = "SELECT federation, round, plan, rho, seal FROM spends WHERE device=? ORDER BY rowid"
+        query = "SELECT federation, round, plan, rho, seal, source FROM spends WHERE device=? ORDER BY rowid"
         with self._vault.lock:
             rows = self._vault.connection.execute(query, (device,)).fetchall()
-        for federation, round_number, plan, rho, seal in rows:
-            if seal != self._seal(device, federation, round_number, plan, rho):
+        for federation, round_number, plan, rho, seal, source in rows:
+            if seal != self._seal(device, federation, round_number, plan, rho, source):
                 raise damaged(f"the spend of round {round_number} is not what was written")
-        return [Spend(federation, number, plan, Fraction(rho)) for federation, number, plan, rho, _ in rows]
+        return [Spend(name, number, plan, Fraction(rho), source) for name, number, plan, rho, _, source in rows]
 
     def account(self, device: int) -> Account:
         """Return what a device has spent, earlier enrolments included."""
         self._refresh()
         account = self._accounts.get(device)
         if account is None:
-            row = self._vault.read_named(device, _INHERITED, "")
-            account = Account() if row is None else Account.from_bytes(row.data)
+            account = self._opening(device)
             for spend in self.spends(device):
-                account = _added(account, spend)
+                account = account.plus(spend)
             self._accounts[device] = account
         return account
+
+    def _opening(self, device: int) -> Account:
+        """Return the account before this enrolment's own spends: inherited, in the present period, with its share."""
+        row = self._vault.read_named(device, _INHERITED, "")
+        account = Account() if row is None else Account.from_bytes(row.data)
+        if (row := self._vault.read_named(device, _PERIOD, "")) is not None:
+            account = replace(account, period=replace(Period.from_dict(json.loads(row.data)), began_at=row.id))
+        if (row := self._vault.read_named(device, _SHARE, "")) is not None:
+            account = replace(account, share=Fraction(json.loads(row.data)), linked=True)
+        return account
+
+    def set_period(self, device: int, period: Period) -> None:
+        """Let a device's next period begin; call inside a transaction."""
+        [row] = self._vault.write([NewRow(device, _PERIOD, json.dumps(period.to_dict()).encode(), "")])
+        self._accounts[device] = replace(self.account(device), period=replace(period, began_at=row))
+
+    def set_share(self, device: int, share: Fraction) -> None:
+        """Set which part of the ceiling is a device's; call inside a transaction."""
+        self._vault.write([NewRow(device, _SHARE, json.dumps(str(share)).encode(), "")])
+        self._accounts[device] = replace(self.account(device), share=share, linked=True)
 
     def _refresh(self) -> None:
         version = self._vault.data_version()
@@ -129,18 +130,36 @@ class RoundStore:
         row = self._vault.connection.execute(query, (token,)).fetchone()
         return None if row is None else Account.from_bytes(self._open(row[0], b"tombstone", token))
 
+    def put_tombstone(self, token: bytes, account: Account) -> None:
+        """Keep an account under a keyed token; call inside a transaction."""
+        sealed = self._sealed(account.to_bytes(), b"tombstone", token)
+        self._vault.connection.execute("INSERT OR REPLACE INTO tombstones VALUES (?,?)", (token, sealed))
+
     def bury(self, device: int, token: bytes) -> Account:
         """Delete a device with its key and spends, and leave its tombstone; call inside a transaction."""
         account = self.account(device)
         connection = self._vault.connection
-        sealed = self._sealed(account.to_bytes(), b"tombstone", token)
-        connection.execute("INSERT OR REPLACE INTO tombstones VALUES (?,?)", (token, sealed))
+        self.put_tombstone(token, account)
         for statement in ("rows WHERE device=?", "spends WHERE device=?", "devices WHERE id=?"):
             connection.execute(f"DELETE FROM {statement}", (device,))  # noqa: S608 - the three texts stand above
         self._accounts.pop(device, None)
         return account
 
     # Rounds
+
+    def note_contribution(self, plan: RoundPlan, plan_digest: bytes, devices: int) -> bool:
+        """Write down that the plan is answered with so many devices; False if it was already. Inside a transaction."""
+        number = f"{plan.round_number}/{devices}".encode()
+        seal = self._vault.keys.seal(b"contribution", number, plan.federation.encode(), plan_digest)
+        row = (plan_digest, plan.federation, plan.round_number, devices, seal)
+        statement = "INSERT OR IGNORE INTO contributions VALUES (?,?,?,?,?)"
+        return bool(self._vault.connection.execute(statement, row).rowcount)
+
+    def knows_contribution(self, plan_digest: bytes) -> bool:
+        """Return whether the vault remembers having answered a plan with a contribution."""
+        query = "SELECT 1 FROM contributions WHERE plan=? UNION ALL SELECT 1 FROM spends WHERE plan=? LIMIT 1"
+        with self._vault.lock:
+            return self._vault.connection.execute(query, (plan_digest, plan_digest)).fetchone() is not None
 
     def load_round(self, plan_digest: bytes) -> bytes | None:
         """Return the state last stored for a plan; raises `VaultDamaged` where it does not open."""
@@ -220,6 +239,17 @@ class RoundStore:
         with self._vault.transaction(power=True) as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (name, sealed))
 
+    def number(self, name: str) -> int:
+        """Return the number kept under that name, 0 where there is none."""
+        data = self.note(name)
+        return 0 if data is None else int(data)
+
+    def use_link(self, link_id: bytes) -> bool:
+        """Mark the id of a link as used; False where it was. Call inside a transaction."""
+        seal = self._vault.keys.seal(b"link", link_id)
+        statement = "INSERT OR IGNORE INTO links VALUES (?,?)"
+        return bool(self._vault.connection.execute(statement, (link_id, seal)).rowcount)
+
     def _sealed(self, data: bytes, use: bytes, name: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._vault.keys.host_cipher.encrypt(nonce, data, self._aad(use, name))
@@ -242,9 +272,3 @@ class RoundStore:
                 self.load_round(plan)
             for token in tokens:
                 self.tombstone(token)
-
-
-def _added(account: Account, spend: Spend) -> Account:
-    last = {**account.last_rounds}
-    last[spend.federation] = max(spend.round_number, last.get(spend.federation, -1))
-    return Account(account.spent + spend.rho, last)

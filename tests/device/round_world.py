@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from contextlib import nullcontext
 from fractions import Fraction
 
 import numpy as np
@@ -83,6 +84,9 @@ class MemoryHost:
                 paid.append(device)
         return paid
 
+    def alone(self):
+        return nullcontext()
+
     def load_round(self, plan_digest):
         return self.rounds.get(plan_digest)
 
@@ -106,7 +110,7 @@ class MemoryHost:
         self.installed.append(artifact)
 
 
-CALLS = frozenset(name for name, value in vars(MemoryHost).items() if callable(value) and not name.startswith("_"))
+CALLS = frozenset(n for n, value in vars(MemoryHost).items() if callable(value) and n[0] != "_" and n != "alone")
 
 
 class Federation:

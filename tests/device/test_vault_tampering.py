@@ -170,6 +170,6 @@ def test_damaged_pages(folder):
 
 def test_altered_spend_is_found(folder):
     """A spend made cheaper in the file does not pass for what was written."""
-    alter(folder, "INSERT INTO spends VALUES (1,'shop',1,?, '1/100', ?)", bytes(32), bytes(16))
+    alter(folder, "INSERT INTO spends VALUES (1,'shop',1,?, '1/100', ?, '')", bytes(32), bytes(16))
     with open_host(folder) as host, pytest.raises(VaultDamaged, match="spend of round 1"):
         host.check()

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,9 @@ class TinyHost:
     def spend(self, plan: RoundPlan, devices: Sequence[str]) -> Sequence[str]:
         name = digest(plan)
         return [device for device in devices if self.spends.setdefault((plan.round_number, device), name) == name]
+
+    def alone(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def load_round(self, plan_digest: bytes) -> bytes | None:
         return self.blobs.get(plan_digest)

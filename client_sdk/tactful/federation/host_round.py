@@ -5,6 +5,7 @@ the privacy claim and must be **power-loss durable before they return**: `spend`
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -71,6 +72,13 @@ class HostRound(Protocol):
 
         The statistics stand behind the parameters, and an audit's coordinates, zero but for a canary, behind those.
         Rows need no clipping; a row that is not finite counts as the zero vector.
+        """
+        ...
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Held while a request is answered: keeps other processes over the same vault from answering meanwhile.
+
+        Whoever waited finds what the other one stored, and repeats it. Raises a typed error where the wait is too long.
         """
         ...
 

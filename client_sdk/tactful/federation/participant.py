@@ -76,7 +76,8 @@ class ContributionView:
 class RoundParticipant:
     """Answers a server's requests for one host.
 
-    One participant per vault: it answers one request at a time, so that no stage is worked out twice.
+    It answers one request at a time, and so do all participants of a vault together, whatever process they are in: no
+    stage is worked out twice.
 
     Args:
         host: everything durable, secret or slow.
@@ -101,7 +102,8 @@ class RoundParticipant:
             except WireError as error:
                 return self._refusal(RoundRequest(_NO_PLAN, "keys", 0, b""), error)
             try:
-                payload = self._answer(message)
+                with self._host.alone():
+                    payload = self._answer(message)
             except Exception as error:  # noqa: BLE001 - nothing may cross the wire but a typed refusal
                 return self._refusal(message, error)
             return self._reply(message, payload)

@@ -1,16 +1,16 @@
 """A host's part in a round, kept in its vault: the `HostRound` that the round participant needs."""
 
-import math
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from fractions import Fraction
-from functools import lru_cache
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
+from tactful import budget
 from tactful.clock import zone
 from tactful.errors import InvalidInput, UnknownDevice
 from tactful.features import SLOTS
@@ -20,12 +20,12 @@ from tactful.federation.policy import PRICE_SLACK, ParticipationPolicy
 from tactful.host import Host
 from tactful.training import NumpyTrainer, Trainer, TrainingTable, build_table
 from tactful_privacy.accounting.filter import ZcdpFilter
-from tactful_privacy.accounting.zcdp import rho_budget
 from tactful_privacy.wire import KeyDirectory, RoundPlan, digest
 
 PURPOSES = frozenset({"federated_learning", "on_device_personalisation"})
 _KEY_BYTES = 32
-_REHEARSAL_CEILING = Fraction(2**62)
+LEASE_TIMEOUT_S = 60.0
+"""How long a participant waits for another process that answers a round on the same vault."""
 
 
 class VaultRound:
@@ -91,7 +91,12 @@ class VaultRound:
     # Devices
 
     def eligible_devices(self, plan: RoundPlan) -> Sequence[str]:
-        """Devices which consent and whose ceiling covers the price, in order of enrolment."""
+        """Devices which consent and whose ceiling covers the price, in order of enrolment.
+
+        None while the vault is known to be rolled back: the host answers all the same, with noise alone.
+        """
+        if self._host.guard.gap().rolled_back:
+            return []
         return [str(device) for device in self._host.vault.device_ids() if self._may(plan, device)]
 
     def _may(self, plan: RoundPlan, device: int) -> bool:
@@ -101,23 +106,28 @@ class VaultRound:
         return ZcdpFilter(self.ceiling(device), spent=spent).can_spend(plan.rho)
 
     def ceiling(self, device: int) -> Fraction:
-        """Return the most ρ that a device may have spent in all, exact zCDP."""
-        general = _rho(self.policy.epsilon, self.policy.delta)
-        own = self._host.own_budget(device)
-        return general if own is None else min(general, _rho(*own))
+        """Return the most ρ that a device may have spent over all periods after its next round, exact zCDP."""
+        return budget.limit(self._host, device, (self.policy.epsilon, self.policy.delta), PRICE_SLACK)
 
     def spend(self, plan: RoundPlan, devices: Sequence[str]) -> Sequence[str]:
-        """Write down the plan's price for each device in one power-safe transaction; return those paid for."""
-        plan_digest, paid = digest(plan), list[str]()
-        try:
-            with self._host.vault.transaction(power=True):
-                present = set(self._host.vault.device_ids())
-                for reference in devices:
-                    if int(reference) in present and self._spend(plan, plan_digest, int(reference)):
-                        paid.append(reference)
-        except BaseException:
-            self._host.rounds.forget()
-            raise
+        """Write down the plan's price for each device in one power-safe transaction; return those paid for.
+
+        The answer itself is written down too, whoever pays, and counted by the vault's keeper before this returns.
+
+        Raises:
+            VaultRolledBack: the vault turned out to be an older copy since the devices were chosen.
+        """
+        plan_digest, paid, guard = digest(plan), list[str](), self._host.guard
+        with guard.writing():
+            if devices:
+                guard.require_current()
+            present = set(self._host.vault.device_ids())
+            for reference in devices:
+                if int(reference) in present and self._spend(plan, plan_digest, int(reference)):
+                    paid.append(reference)
+            if self._host.rounds.note_contribution(plan, plan_digest, len(paid)):
+                guard.count()
+        guard.publish()
         return paid
 
     def _spend(self, plan: RoundPlan, plan_digest: bytes, device: int) -> bool:
@@ -125,7 +135,14 @@ class VaultRound:
             consents = self._host.granted(device) >= PURPOSES
         except UnknownDevice:
             return False
-        return consents and self._host.rounds.spend(plan, plan_digest, device, self.ceiling(device))
+        if not consents or not self._host.rounds.spend(plan, plan_digest, device, self.ceiling(device)):
+            return False
+        budget.pin(self._host, device, (self.policy.epsilon, self.policy.delta))
+        return True
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep every other process that answers rounds on this vault waiting, at most `LEASE_TIMEOUT_S`."""
+        return self._host.vault.alone(LEASE_TIMEOUT_S)
 
     def local_updates(self, plan: RoundPlan, devices: Sequence[str]) -> NDArray[np.float64]:
         """Train each device locally: shape (len(devices), plan.dimension); an audit's coordinates stay zero."""
@@ -188,10 +205,3 @@ class VaultRound:
     def remember_mask_keys(self, plan_digest: bytes, keys: Collection[bytes]) -> None:
         """Remember the keys as used by this plan."""
         self._host.rounds.remember_mask_keys(plan_digest, keys)
-
-
-@lru_cache(maxsize=1024)
-def _rho(epsilon: float, delta: float) -> Fraction:
-    if math.isinf(epsilon):  # in a rehearsal only, whose plans cost nothing
-        return _REHEARSAL_CEILING
-    return Fraction(rho_budget(epsilon, delta)) * (1 + PRICE_SLACK)
