@@ -41,7 +41,7 @@ def test_false_alarms_of_the_correct_mechanism():
 
 
 def test_halved_noise_is_caught():
-    """Half the deviation, 100 audits: caught in ≥ 85 by the f-DP bound, in ≥ 95 by the estimate (true rates 0.99, 1)."""
+    """Half the deviation, 100 audits: caught in ≥ 85 by the f-DP bound, ≥ 95 by the estimate (true: 0.99, 1)."""
     results = list(audits(100, VARIANCE // 4))
     assert sum(not result.holds for result in results) >= 85
     assert sum(not result.estimate_holds for result in results) >= 95
