@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tactful.federation import refusals
+from tactful.federation.clip_bit import for_training, with_clip_bit
 from tactful.federation.host_round import HostRound
 from tactful.federation.ledger_view import LedgerView, require_chained
 from tactful.federation.policy import check_plan, open_plan
@@ -240,24 +241,25 @@ class RoundParticipant:
     def _updates(self, plan: RoundPlan, devices: Sequence[str]) -> NDArray[np.float64]:
         """Return the devices' updates, shape (n, plan.dimension); a host may leave out an audit's coordinates.
 
-        A failure of the training counts as zero, since absence must not depend on data.
+        Their clip bits are added here, from what the trainer returned before any clipping. A failure of the training
+        counts as zero, since absence must not depend on data.
 
         Errors of our own (a damaged vault, a model that is gone) do not depend on what a device holds and are raised.
         """
-        shape = (len(devices), plan.dimension - plan.canaries)
+        task = for_training(plan)
+        shape = (len(devices), task.dimension - task.canaries)
         try:
-            updates = np.asarray(self._host.local_updates(plan, devices), dtype=np.float64)
+            updates = np.asarray(self._host.local_updates(task, devices), dtype=np.float64)
         except TactfulError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the training trips over is a property of the data
             _log.error("local training failed, contributing zero: %s", type(error).__name__)
             updates = np.zeros(shape)
-        if updates.shape == (len(devices), plan.dimension):
-            return updates
-        if updates.shape != shape:
+        if updates.shape not in (shape, (len(devices), task.dimension)):
             _log.error("local training gave shape %s, not %s: contributing zero", updates.shape, shape)
             updates = np.zeros(shape)
-        return np.hstack([updates, np.zeros((len(devices), plan.canaries))])
+        missing = np.zeros((len(devices), task.dimension - updates.shape[1]))
+        return with_clip_bit(plan, np.hstack([updates, missing]))
 
 
 def host_path() -> HostPath:

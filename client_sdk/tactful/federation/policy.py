@@ -18,6 +18,7 @@ from tactful_privacy.accounting.modes import (
 )
 from tactful_privacy.accounting.zcdp import rho_budget
 from tactful_privacy.errors import ModulusTooSmall
+from tactful_privacy.mechanisms.banded import strategies
 from tactful_privacy.validate import at_least, fraction, positive
 from tactful_privacy.wire import KeyDirectory, RoundPlan, Signed, WireError, digest, open_signed
 
@@ -169,9 +170,21 @@ def _check_scope(plan: RoundPlan, policy: ParticipationPolicy) -> None:
 
 
 def _check_run(plan: RoundPlan) -> None:
-    if plan.run is not None and plan.mode != CENTRAL:
-        remedy = f"only a plan in mode {CENTRAL!r} can correlate its noise over a run"
-        raise refusals.WrongRun(f"stands in a plan of mode {plan.mode!r}", field="run", remedy=remedy)
+    """What can be seen from the plan alone; the vault holds each device to separation and participations."""
+    if plan.run is None:
+        return
+    run, known = plan.run, strategies().get(plan.run.strategy)
+    wrong = None
+    if plan.mode != CENTRAL:
+        wrong = f"stands in a plan of mode {plan.mode!r}: only in {CENTRAL!r} can noise be correlated over a run"
+    elif known is None:
+        wrong = "names coefficients which did not ship with this SDK"
+    elif run.rounds > known.rounds or run.min_separation < known.bands:
+        wrong = f"does not suit its coefficients of {known.rounds} rounds and {known.bands} bands"
+    elif not run.first_round <= plan.round_number < run.first_round + run.rounds:
+        wrong = f"round {plan.round_number} is not within it"
+    if wrong:
+        raise refusals.WrongRun(wrong, field="run", remedy="plan the run as tactful_server.plans.RunTerms does")
 
 
 def _check_roster(plan: RoundPlan, directory: KeyDirectory) -> None:
