@@ -16,6 +16,7 @@ from tactful_lab.errors import ResultsInvalid
 from tactful_lab.slots.looks import Looks
 
 MARKED = re.compile(r"(<!-- bench:(?P<suite>[a-z_]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
+INTERVAL = (", 95 % low", ", 95 % high")
 TITLES = {
     "log_loss": ("log-loss", "{:.4f}"),
     "auc": ("AUC", "{:.3f}"),
@@ -38,7 +39,9 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
     methods = list(dict.fromkeys(name.split(" · ")[0] for name in values if name.endswith(" · log_loss")))
     if not methods:
         return ["| what | value | unit | beside |", "|---|---:|---|---|"] + [
-            f"| {row['name']} | {row['value']:.4g} | {row['unit']} | {_beside(row)} |" for row in rows
+            f"| {row['name']} | {_with_interval(row, values)} | {row['unit']} | {_beside(row)} |"
+            for row in rows
+            if not row["name"].endswith(INTERVAL)
         ]
     head = "| method | " + " | ".join(title for title, _ in TITLES.values()) + " | log-loss − histogram (95 %) |"
     lines = [head, "|---|" + "---:|" * (len(TITLES) + 1)]
@@ -46,6 +49,11 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
         cells = [form.format(values[f"{method} · {key}"]) for key, (_, form) in TITLES.items()]
         lines.append(f"| {method} | " + " | ".join([*cells, _difference(method, values)]) + " |")
     return lines
+
+
+def _with_interval(row: dict[str, Any], values: dict[str, float]) -> str:
+    low, high = (values.get(row["name"] + end) for end in INTERVAL)
+    return f"{row['value']:.4g}" if low is None or high is None else f"{row['value']:.3g} ({low:.3g}, {high:.3g})"
 
 
 def _beside(row: dict[str, Any]) -> str:

@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import _harness, demo, sampler, slots
+from benchmarks import _harness, attacks, demo, sampler, slots
 from tactful_privacy.errors import TactfulError
 
 SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {
+    "attacks": attacks.run,
     "demo": demo.run,
     "sampler": sampler.run,
     "slots": slots.run,
