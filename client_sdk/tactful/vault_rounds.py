@@ -12,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from tactful._account import ROUND, Account, Period, Spend
+from tactful._runs import cost_of_joining, note_run
 from tactful._schema import damaged
 from tactful.keys import NONCE_BYTES
 from tactful.vault import NewRow, Vault
@@ -20,7 +21,7 @@ from tactful_privacy.wire import RoundPlan
 
 __all__ = ["Account", "Period", "RoundStore", "Spend"]
 
-_INHERITED, _PERIOD, _SHARE = "inherited", "period", "share"
+_INHERITED, _PERIOD, _SHARE, _FLOOR = "inherited", "period", "share", "floor"
 
 
 class RoundStore:
@@ -39,13 +40,30 @@ class RoundStore:
         False where it lacks budget, or paid for this round number under another plan or in an earlier enrolment: twice
         in one sum would double its weight, which costs four times and not twice.
         """
-        account = self.account(device)
-        if plan.round_number <= account.last_rounds.get(plan.federation, -1):
+        if self._answered(plan, device):
             return self._paid_for(plan, plan_digest, device)
-        if not ZcdpFilter(ceiling, spent=account.spent).can_spend(plan.rho):
+        cost = self._affordable(plan, device, ceiling)
+        if cost is None:
             return False
-        self.write_spend(device, Spend(plan.federation, plan.round_number, plan_digest, plan.rho))
+        self.write_spend(device, Spend(plan.federation, plan.round_number, plan_digest, cost))
+        note_run(self._vault, plan, device)
         return True
+
+    def can_spend(self, plan: RoundPlan, plan_digest: bytes, device: int, ceiling: Fraction) -> bool:
+        """Return what `spend` would, and write nothing."""
+        if self._answered(plan, device):
+            return self._paid_for(plan, plan_digest, device)
+        return self._affordable(plan, device, ceiling) is not None
+
+    def _answered(self, plan: RoundPlan, device: int) -> bool:
+        return plan.round_number <= self.account(device).last_rounds.get(plan.federation, -1)
+
+    def _affordable(self, plan: RoundPlan, device: int, ceiling: Fraction) -> Fraction | None:
+        """Return the cost of joining, None where it exceeds the ceiling or the plan's run does not allow it."""
+        account = self.account(device)
+        cost = cost_of_joining(self._vault, plan, device, account)
+        fits = cost is not None and ZcdpFilter(ceiling, spent=account.spent).can_spend(cost)
+        return cost if fits else None
 
     def write_spend(self, device: int, spend: Spend) -> None:
         """Add a spend to a device's account, affordable or not; call inside a transaction."""
@@ -59,6 +77,11 @@ class RoundStore:
         query = "SELECT plan FROM spends WHERE device=? AND federation=? AND round=?"
         row = self._vault.connection.execute(query, (device, plan.federation, plan.round_number)).fetchone()
         return row is not None and bytes(row[0]) == plan_digest
+
+    def has_spend(self, device: int, federation: str, round_number: int) -> bool:
+        """Return whether this enrolment paid for a round, under whatever plan."""
+        query = "SELECT 1 FROM spends WHERE device=? AND federation=? AND round=?"
+        return self._vault.connection.execute(query, (device, federation, round_number)).fetchone() is not None
 
     def _seal(self, device: int, federation: str, round_number: int, plan: bytes, rho: str, source: str) -> bytes:
         numbers = f"{device}/{round_number}".encode()
@@ -119,10 +142,27 @@ class RoundStore:
     # Tombstones
 
     def inherit(self, device: int, token: bytes) -> None:
-        """Give a device that enrols again what its earlier enrolments have spent; call inside a transaction."""
-        account = self.tombstone(token)
+        """Give a device that enrols what its earlier enrolments have spent; call inside a transaction.
+
+        After a roll-back nobody knows who was enrolled meanwhile: then everybody who enrols starts from the floor.
+        """
+        account = self.tombstone(token) or self._floor()
         if account is not None:
             self._vault.write([NewRow(device, _INHERITED, account.to_bytes(), "")])
+
+    def _floor(self) -> Account | None:
+        data = self.note(_FLOOR)
+        return None if data is None else Account.from_bytes(data)
+
+    def raise_floor(self, spend: Spend) -> None:
+        """Let everybody who enrols from now on start with this spend; call inside a transaction."""
+        floor = (self._floor() or Account()).plus(spend)
+        self.save_note(_FLOOR, replace(floor, last_rounds={}).to_bytes())
+
+    def tombstone_tokens(self) -> list[bytes]:
+        """Return the keyed tokens of the erased."""
+        with self._vault.lock:
+            return [bytes(row[0]) for row in self._vault.connection.execute("SELECT token FROM tombstones")]
 
     def tombstone(self, token: bytes) -> Account | None:
         """Return what is kept of an erased person: the sum spent, and nothing else about them."""
@@ -147,11 +187,11 @@ class RoundStore:
 
     # Rounds
 
-    def note_contribution(self, plan: RoundPlan, plan_digest: bytes, devices: int) -> bool:
+    def note_contribution(self, federation: str, round_number: int, plan_digest: bytes, devices: int) -> bool:
         """Write down that the plan is answered with so many devices; False if it was already. Inside a transaction."""
-        number = f"{plan.round_number}/{devices}".encode()
-        seal = self._vault.keys.seal(b"contribution", number, plan.federation.encode(), plan_digest)
-        row = (plan_digest, plan.federation, plan.round_number, devices, seal)
+        number = f"{round_number}/{devices}".encode()
+        seal = self._vault.keys.seal(b"contribution", number, federation.encode(), plan_digest)
+        row = (plan_digest, federation, round_number, devices, seal)
         statement = "INSERT OR IGNORE INTO contributions VALUES (?,?,?,?,?)"
         return bool(self._vault.connection.execute(statement, row).rowcount)
 

@@ -283,7 +283,7 @@ class Office:
             round_number=plan.round_number,
             roster=tuple((entry.host_id, entry.planned_devices) for entry in machine.directory.entries),
             survivors=survivors_of(machine),
-            rho=self.progress.charged(plan),
+            rho=plan.rho,
             model_digest=machine.facts["model_digest"],
             keys_digest=machine.facts["keys_digest"],
         ).to_body()

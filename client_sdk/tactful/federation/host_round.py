@@ -88,6 +88,10 @@ class HostRound(Protocol):
         A device is paid for if this call wrote its spend, or an earlier call wrote it *for the very same plan digest*
         (a crash between spending and sending: nothing had left). A device that already spent on this round number for
         another plan, that lacks budget or consent, or that is gone, is left out.
+
+        Of a plan with a ``run``, the first participation costs ``plan.rho``, which pays for the whole run; the later
+        ones cost 0 and are allowed only on the run's own terms, ``min_separation`` rounds apart and ``participations``
+        of them in all.
         """
         ...
 

@@ -19,7 +19,6 @@ from tactful.federation.ledger_view import LedgerView
 from tactful.federation.policy import PRICE_SLACK, ParticipationPolicy
 from tactful.host import Host
 from tactful.training import NumpyTrainer, Trainer, TrainingTable, build_table
-from tactful_privacy.accounting.filter import ZcdpFilter
 from tactful_privacy.wire import KeyDirectory, RoundPlan, digest
 
 PURPOSES = frozenset({"federated_learning", "on_device_personalisation"})
@@ -97,13 +96,13 @@ class VaultRound:
         """
         if self._host.guard.gap().rolled_back:
             return []
-        return [str(device) for device in self._host.vault.device_ids() if self._may(plan, device)]
+        plan_digest = digest(plan)
+        return [str(device) for device in self._host.vault.device_ids() if self._may(plan, plan_digest, device)]
 
-    def _may(self, plan: RoundPlan, device: int) -> bool:
+    def _may(self, plan: RoundPlan, plan_digest: bytes, device: int) -> bool:
         if not self._host.granted(device) >= PURPOSES:
             return False
-        spent = self._host.rounds.account(device).spent
-        return ZcdpFilter(self.ceiling(device), spent=spent).can_spend(plan.rho)
+        return self._host.rounds.can_spend(plan, plan_digest, device, self.ceiling(device))
 
     def ceiling(self, device: int) -> Fraction:
         """Return the most ρ that a device may have spent over all periods after its next round, exact zCDP."""
@@ -125,7 +124,7 @@ class VaultRound:
             for reference in devices:
                 if int(reference) in present and self._spend(plan, plan_digest, int(reference)):
                     paid.append(reference)
-            if self._host.rounds.note_contribution(plan, plan_digest, len(paid)):
+            if self._host.rounds.note_contribution(plan.federation, plan.round_number, plan_digest, len(paid)):
                 guard.count()
         guard.publish()
         return paid
