@@ -9,12 +9,14 @@ import math
 from fractions import Fraction
 
 from tactful_privacy.accounting.events import (
-    ComposedEvent,
+    CorrelatedRunEvent,
     DiscreteGaussianSumEvent,
     Event,
     GaussianEvent,
     NonPrivateEvent,
+    PoissonSampledEvent,
     UnknownEvent,
+    leaves,
 )
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.validate import at_least, fraction
@@ -158,20 +160,27 @@ def rho_of(event: Event) -> Fraction | float:
     """Return the zCDP cost of an event: exact where the event is, infinite where it is not private.
 
     For a sum of discrete Gaussians the tau term is added where it is above 2^-60 of the price, which cannot be where
-    sigma is at least 4 grid steps in any federation (`epsilon` rounds up by 2^-44).
+    sigma is at least 4 grid steps in any federation (`epsilon` rounds up by 2^-44). A sampled event costs what it does
+    without sampling: the Renyi divergence is jointly quasi-convex (van Erven and Harremoes, arXiv:1206.2459, Theorem
+    13), so mixing over the sample never raises it; and a bound for all orders cannot be smaller, as the divergence of a
+    sampled Gaussian over its order tends to rho.
 
     Raises:
         UnknownEvent: the accountant does not know the event; fail closed.
     """
+    return sum((times * _rho_of_one(leaf) for leaf, times in leaves(event).items()), start=Fraction(0))
+
+
+def _rho_of_one(event: Event) -> Fraction | float:
     match event:
         case NonPrivateEvent():
             return math.inf
-        case GaussianEvent(noise_multiplier=z):
+        case GaussianEvent(noise_multiplier=z) | CorrelatedRunEvent(noise_multiplier=z):
             return math.inf if z == 0 else Fraction(0) if z == math.inf else 1 / (2 * Fraction(z) ** 2)
         case DiscreteGaussianSumEvent():
             return _rho_of_sum(event)
-        case ComposedEvent(event=inner, count=count):
-            return count * rho_of(inner) if count else Fraction(0)
+        case PoissonSampledEvent(event=inner):
+            return rho_of(inner)
     name = type(event).__name__
     raise UnknownEvent(f"{name} has no price in zCDP", field="event", remedy="describe it by a known event")
 
