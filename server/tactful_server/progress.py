@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tactful_privacy.errors import InvalidInput
@@ -123,3 +123,13 @@ class Progress:
         moved = terms.adaptive_clip.next_clip(plan.clip_norm, share, terms.clip_norm)
         clips = {task: c.hex() for task, c in (self._clips() | {plan.task: moved}).items()}
         return {"clip": json.dumps(clips, sort_keys=True).encode()}
+
+
+def in_units_of(terms: RoundTerms, plan: RoundPlan, opened: Opened) -> Opened:
+    """Return the means with the statistics in the units of the terms: adaptive clipping moved their half-ranges."""
+    if terms.adaptive_clip is None:
+        return opened
+    nominal = dict(terms.statistics)
+    halves = {s.name: s.half_range_units * plan.grid for s in plan.statistics}
+    told = {name: mean * nominal.get(name, halves[name]) / halves[name] for name, mean in opened.statistics.items()}
+    return replace(opened, statistics=told)

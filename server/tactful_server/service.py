@@ -38,7 +38,7 @@ from tactful_server.enrolment import Enrolment
 from tactful_server.errors import OutOfPhase
 from tactful_server.journal import Phase, RoundId
 from tactful_server.plans import RoundStart, RoundTerms, build_plan
-from tactful_server.progress import Progress
+from tactful_server.progress import Progress, in_units_of
 from tactful_server.records import ArtifactRecord, Store
 from tactful_server.registry import NO_PARENT, Registry
 from tactful_server.rounds import RoundMachine
@@ -235,7 +235,7 @@ class Office:
             total, noise = self._central.add(plan, total, self.progress.noise_state(plan))
             central = {"total": total.astype("<i8").tobytes(), "noise": noise}
         parent = self.registry.load(plan.model_digest)
-        opened = mean_of(total, plan, self._directory_of(plan), summed.survivors, self.terms.audit_hosts)
+        opened = self._mean(plan, total, self._directory_of(plan), summed.survivors)
         self.optimiser.load(self._optimiser_state())
         parameters = self.optimiser.step(np.array(parent.values()), opened.update, plan, opened.noise_std)
         artifact = Artifact(self._card(plan, parent, opened), pack_f64(parameters))
@@ -251,7 +251,13 @@ class Office:
 
     def opened(self, machine: RoundMachine) -> Opened:
         """What a released round's sum says."""
-        return mean_of(machine.total, machine.plan, machine.directory, survivors_of(machine), self.terms.audit_hosts)
+        return self._mean(machine.plan, machine.total, machine.directory, survivors_of(machine))
+
+    def _mean(
+        self, plan: RoundPlan, total: NDArray[np.int64], directory: KeyDirectory, survivors: tuple[str, ...]
+    ) -> Opened:
+        opened = mean_of(total, plan, directory, survivors, self.terms.audit_hosts)
+        return in_units_of(self.terms, plan, opened)
 
     def _open_round(self) -> RoundId | None:
         records = self.store.rounds(self.federation)
