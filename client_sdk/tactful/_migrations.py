@@ -4,7 +4,9 @@ The copy still holds everything that the vault held, sealed under the same keys;
 copy that outlives an erasure would undo it.
 """
 
+import glob
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -36,7 +38,8 @@ def copy_path(path: Path, version: int) -> Path:
 def migrate(connection: sqlite3.Connection, path: Path | None, target: int) -> None:
     """Bring a vault forward to ``target``, after a copy of it was made; returns at once where it is there already.
 
-    A crash at any point leaves either version whole. Of two processes the slower finds the work done.
+    A crash at any point leaves either version whole. Call under the vault's lease: of two processes the slower finds
+    the work done, and does not take a migrated vault for the old one.
     """
     if _version(connection) >= target:
         return
@@ -45,7 +48,7 @@ def migrate(connection: sqlite3.Connection, path: Path | None, target: int) -> N
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for version in range(_version(connection), target):  # read again: another process may have been quicker
+        for version in range(_version(connection), target):
             STEPS[version](connection)
         connection.execute(f"PRAGMA user_version={target}")
         connection.execute("COMMIT")
@@ -55,10 +58,16 @@ def migrate(connection: sqlite3.Connection, path: Path | None, target: int) -> N
 
 
 def forget_copies(path: Path | None) -> None:
-    """Delete the copies that migrations left; called by an erasure."""
+    """Delete the copies that migrations left, unfinished ones too; called by an erasure."""
     if path is not None:
         for version in STEPS:
-            copy_path(path, version).unlink(missing_ok=True)
+            for copy in path.parent.glob(f"{glob.escape(copy_path(path, version).name)}*"):
+                copy.unlink(missing_ok=True)
+
+
+def is_old(connection: sqlite3.Connection, target: int) -> bool:
+    """Return whether there is something to migrate."""
+    return _version(connection) < target
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -66,8 +75,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _copy(connection: sqlite3.Connection, target: Path) -> None:
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}")
-    unfinished.unlink(missing_ok=True)
+    unfinished = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
     os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     with closing(sqlite3.connect(unfinished)) as copy:
         connection.backup(copy)

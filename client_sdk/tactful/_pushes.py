@@ -1,13 +1,14 @@
 """Pushes as the caps count them, and the ids of decisions."""
 
 import hashlib
+import secrets
 from dataclasses import replace
 from datetime import datetime
 
 from tactful.clock import from_ms, to_ms
 from tactful.errors import InvalidInput
 from tactful.events import StoredEvent
-from tactful.types import Decision, DeviceView, PushRecord
+from tactful.types import Decision, DeviceView, PushRecord, Reason
 
 
 def of_event(event: StoredEvent) -> PushRecord:
@@ -46,3 +47,17 @@ def decision_id(salt: bytes, seed: bytes, moment: datetime) -> bytes:
     """Return the 8 bytes of a decision's id where its seed was given: the same for the same device, time and seed."""
     at = to_ms(moment, "now").to_bytes(8, "big")
     return hashlib.sha256(b"tactful/v1/decision\0" + salt + at + seed).digest()[:8]
+
+
+def internal_error(now: datetime) -> Decision:
+    """Return the quiet decision that stands for one which failed."""
+    return Decision(
+        id="d-" + secrets.token_hex(8),
+        action="quiet",
+        candidate=None,
+        at=None,
+        propensity=1.0,
+        reasons=(Reason("internal_error"),),
+        model_version="none",
+        created_at=now,
+    )

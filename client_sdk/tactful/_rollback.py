@@ -47,8 +47,9 @@ class RollbackGuard:
     def __init__(self, vault: "Vault", rounds: "RoundStore") -> None:
         self._vault = vault
         self._rounds = rounds
-        keeps = vault.path is not None and isinstance(vault.provider, RollbackCounter)
-        self._keeper: RollbackCounter | None = vault.provider if keeps else None
+        provider = vault.provider
+        # A vault in memory cannot be put back, and shares its key's provider with nobody.
+        self._keeper = provider if isinstance(provider, RollbackCounter) and vault.path is not None else None
         self._id = ""
 
     @property

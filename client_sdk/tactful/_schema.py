@@ -5,7 +5,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-from tactful._migrations import CONTRIBUTIONS, LINKS, migrate
+from tactful._lease import Lease
+from tactful._migrations import CONTRIBUTIONS, LINKS, is_old, migrate
 from tactful.errors import SchemaTooNew, UnreadableVault, VaultDamaged
 
 SCHEMA_VERSION = 2
@@ -115,14 +116,18 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def bring_forward(connection: sqlite3.Connection, path: Path | None) -> None:
+def bring_forward(connection: sqlite3.Connection, path: Path | None, lease: Lease) -> None:
     """Migrate a vault of an older version, once its key is known to be right; a copy of it is kept beside it.
 
     Raises:
         UnreadableVault: there is no room, or no permission, for the copy.
+        VaultBusy: another process keeps the lease.
     """
+    if not is_old(connection, SCHEMA_VERSION):
+        return
     try:
-        migrate(connection, path, SCHEMA_VERSION)
+        with lease.held(BUSY_TIMEOUT_S):
+            migrate(connection, path, SCHEMA_VERSION)
     except (OSError, sqlite3.Error) as error:
         raise _unreadable(path, error) from error
 

@@ -4,10 +4,11 @@ import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tactful import _export, _pushes, budget, policy
+from tactful import _erasure, _export, _feedback, _pushes, budget, links, policy
 from tactful._checks import candidates_of, decision_name
 from tactful._state import DeviceState, feedback_to_dict, push_to_dict
 from tactful.budget import PrivacyBudget
@@ -15,10 +16,11 @@ from tactful.clock import to_ms, zone
 from tactful.consent import consent
 from tactful.errors import InvalidInput, MalformedEvent, UnknownDecision
 from tactful.events import ACTIVITY_KINDS, CLOCK_TOLERANCE_MS, PUSH_KINDS, Event, StoredEvent, is_text, store
+from tactful.links import Link
 from tactful.model import OPEN_RATE_PRIOR
 from tactful.pacing import after_send
-from tactful.receipts import CANNOT_UNDO, ErasureReceipt
-from tactful.types import Candidate, Decision, DeviceView, FeedbackRecord, PushRecord, Reason, WeekPlan
+from tactful.receipts import ErasureReceipt
+from tactful.types import Candidate, Decision, DeviceView, WeekPlan
 from tactful.vault import NewRow
 
 if TYPE_CHECKING:
@@ -124,16 +126,7 @@ class Device:
             return otherwise()
 
     def _internal_error(self) -> Decision:
-        return Decision(
-            id="d-" + secrets.token_hex(8),
-            action="quiet",
-            candidate=None,
-            at=None,
-            propensity=1.0,
-            reasons=(Reason("internal_error"),),
-            model_version="none",
-            created_at=self._host.now(),
-        )
+        return _pushes.internal_error(self._host.now())
 
     # Recording
 
@@ -283,23 +276,7 @@ class Device:
             UnknownDecision, InvalidInput: an argument is unfit.
         """
         state = self._state
-        push, decision = state.pushes.get(decision_name(decision_id)), self._find(decision_id)
-        if push is None and decision is None:
-            message = "no decision of that id is stored on this device"
-            raise UnknownDecision(message, field="decision_id", remedy="give the id of a decision made here")
-        if reason is not None and not (is_text(reason, 64) and reason.isidentifier()):
-            raise InvalidInput("must be a code, not free text", field="reason", remedy='give one such as "irrelevant"')
-        candidate = None if decision is None else decision.candidate
-        about = push or PushRecord(self._host.now(), *((candidate.id, candidate.category) if candidate else ()))
-        record = FeedbackRecord(
-            kind=kind,
-            at=self._host.now(),
-            candidate_id=about.candidate_id,
-            category=about.category,
-            campaign=about.campaign,
-            slot=None if decision is None else decision.slot,
-            reason=reason or "",
-        )
+        record = _feedback.record(state, self._find(decision_id), decision_id, kind, reason, self._host.now())
         self._write(("feedback", feedback_to_dict(record), None))
         state.feedback.append(record)
 
@@ -356,8 +333,45 @@ class Device:
         return budget.of_device(self._host, self._id)
 
     def set_privacy_budget(self, epsilon: float, delta: float) -> None:
-        """Lower the most that this device may spend; raises `InvalidInput` above the host's own default."""
+        """Lower the most that this device may spend; raises `InvalidInput` above what it is now."""
         budget.lower(self._host, self._id, epsilon, delta)
+
+    def renew_budget(
+        self, epsilon: float, delta: float, *, policy_version: str, rounds: int | None = None
+    ) -> PrivacyBudget:
+        """Begin the next period of the budget, on a consent to ``federated_learning`` newer than the present period.
+
+        What was spent before stays in ``epsilon_total``. ``policy_version`` is of the text that named the new budget
+        and was consented to; after ``rounds`` participations the period is over, whatever is left.
+
+        Raises:
+            RenewalRefused, InvalidInput, VaultRolledBack: see `tactful.budget.renew`.
+        """
+        return budget.renew(self._host, self._id, epsilon, delta, policy_version=policy_version, rounds=rounds)
+
+    def link(self, share: Fraction, peer_key: bytes) -> bytes:
+        """Give a part of the ceiling to the person's device on another host; return the signed grant to take there.
+
+        Raises:
+            LinkRefused: the part is more than this device has left.
+        """
+        return links.give(self._host, self._id, share, peer_key)
+
+    def accept_link(self, token: bytes, peer_key: bytes) -> Fraction:
+        """Take the part that a linked device granted and return this device's share; raises `LinkRefused`."""
+        return links.accept(self._host, self._id, token, peer_key)
+
+    def unlink(self, link_id: str) -> bytes:
+        """End a link that this device received; return the signed return of what is left of its part."""
+        return links.end(self._host, self._id, link_id)
+
+    def accept_unlink(self, token: bytes, peer_key: bytes) -> Fraction:
+        """Take back what a linked device returned and return this device's share; raises `LinkRefused`."""
+        return links.take_back(self._host, self._id, token, peer_key)
+
+    def links(self) -> list[Link]:
+        """Return the links that this device gave and received."""
+        return links.of_device(self._host, self._id)
 
     def status(self) -> dict[str, Any]:
         """Return counts: events, clock problems, pushes in 30 days, consents, opt-outs."""
@@ -383,20 +397,4 @@ class Device:
 
         Later calls on this device raise `UnknownDevice`; enrolled again, the person goes on from the budget spent.
         """
-        host = self._host
-        token = host.vault.token_of(self._id)
-        rows = host.vault.count(self._id)
-        with host.vault.transaction(power=True):
-            account = host.rounds.bury(self._id, token)
-        host.vault.forget_cipher(self._id)
-        host.forget(self._id)
-        receipt = ErasureReceipt(
-            device_token=token.hex(),
-            erased_at=host.now().astimezone(UTC).isoformat(),
-            rows=rows,
-            spent_rho=str(account.spent),
-            log_truncated=host.vault.checkpoint(),
-            cannot_undo=CANNOT_UNDO,
-            host_public_key=host.public_key.hex(),
-        )
-        return receipt.signed(host.identity_key)
+        return _erasure.erase(self._host, self._id)

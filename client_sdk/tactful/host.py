@@ -32,7 +32,9 @@ from tactful.vault import NewRow, Vault
 from tactful.vault_rounds import RoundStore
 
 if TYPE_CHECKING:
+    from tactful._replay import ReplayReport
     from tactful.device import Device
+    from tactful_privacy.ledger import Entry
 
 CACHED_DEVICES = 4096
 
@@ -298,6 +300,31 @@ class Host:
         """Install a signed artifact and use it from now on; raises `ModelRefused`."""
         return self._shelf.install(artifact, server_key)
 
+    # After a roll-back
+
+    def replay_ledger(self, ledger: "str | Path | Iterable[Entry]", host_id: str | None = None) -> "ReplayReport":
+        """Charge what the federation's ledger knows that was spent here and this vault does not; see `tactful._replay`.
+
+        Args:
+            ledger: path of an exported ledger, or its verified entries.
+            host_id: this host's name in the federation; found by the host's key where the ledger holds its enrolment.
+
+        Raises:
+            InvalidInput: no ledger there, or none that names this host.
+            LedgerBroken: the ledger's chain does not verify.
+        """
+        from tactful._replay import replay
+
+        return replay(self, ledger, host_id)
+
+    def accept_vault(self) -> None:
+        """Take the vault for current although its keeper's counter says that it was rolled back.
+
+        The operator's decision, after whatever was spent since the copy has been accounted for by other means: nothing
+        is charged here.
+        """
+        self.guard.accept()
+
     # Health
 
     def count_problem(self, error: Exception) -> None:
@@ -310,6 +337,7 @@ class Host:
             "devices": len(self.vault.device_ids()),
             "model_version": self.model.version,
             "problems": dict(self._problems),
+            "rolled_back": self.guard.gap().rolled_back,
             "key_id": self.vault.keys.key_id.hex(),
         }
 

@@ -70,7 +70,7 @@ class Vault:
         self._connection: sqlite3.Connection | None = _schema.connect(path)
         try:
             self._claim()
-            _schema.bring_forward(self._connection, path)
+            _schema.bring_forward(self.connection, path, self._lease)
             self._set_synchronous(power)
         except BaseException:
             self.close()

@@ -2,6 +2,9 @@
 
 from fractions import Fraction
 
+from tactful import Host
+from tactful.federation import ParticipationPolicy
+from tactful.federation.vault_round import VaultRound
 from tactful.training import task_layout
 from tactful_privacy.wire import RoundPlan
 
@@ -33,3 +36,9 @@ def plan(round_number: int, rho: Fraction = Fraction(1, 100), attempt: int = 0, 
         **changes,
     }
     return RoundPlan(**values)
+
+
+def side_of(host: Host, **changes: object) -> VaultRound:
+    """A host's part in rounds, on terms that leave the ceiling to the device unless changed."""
+    policy = ParticipationPolicy(**{"epsilon": 4.0, **changes})
+    return VaultRound(host, host_id="north", server_key=bytes(32), policy=policy)

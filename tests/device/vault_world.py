@@ -16,7 +16,8 @@ def open_host(folder: Path, **options: object) -> Host:
     options.setdefault("strict", True)
     # Salts are random: without this one device in a hundred would fall into the group that is never pushed.
     options.setdefault("settings", PolicySettings(never_push_fraction=0, micro_randomised_fraction=0))
-    return Host.open(folder / "vaults.db", keys="file:host.key", **options)
+    options.setdefault("keys", "file:host.key")
+    return Host.open(folder / "vaults.db", **options)
 
 
 def person(host: Host, name: str = "ada", purposes: tuple[str, ...] = PURPOSES) -> Device:
