@@ -2,7 +2,9 @@
 
 import itertools
 import math
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,3 +175,23 @@ def test_a_damaged_strategy_is_refused():
     for first in ((65_000, 30_000, 1), (52_000, 30_000), (0, 30_000, 25_000)):
         with pytest.raises(InvalidInput):
             Strategy(8, 3, (first, *good[1:]))
+
+
+def test_the_documents_table_is_the_matrices():
+    """Each row of docs/modes.md gives the error of a shipped strategy, to two digits, and none is missing."""
+    text = (Path(__file__).parents[2] / "docs" / "modes.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| (0\.\d\d) \|$", text, re.MULTILINE)
+    found = {}
+    for strategy in strategies().values():
+        sums = np.cumsum(np.linalg.inv(matrix(strategy) / SCALE), axis=0)
+        independent = math.sqrt(strategy.rounds * (strategy.rounds + 1) / 2)
+        found[str(strategy.rounds), str(strategy.bands)] = f"{np.linalg.norm(sums) / independent:.2f}"
+    assert {(rounds, bands): error for rounds, bands, error in rows} == found
+
+
+def test_the_spread_of_a_single_round():
+    """The variance of e_t over σ² is the squared norm of a row of the inverse."""
+    strategy = strategy_for(16, 4)
+    inverse = np.linalg.inv(matrix(strategy) / SCALE)
+    for index in (0, 7, 15):
+        assert strategy.spread(index) == pytest.approx((inverse[index] ** 2).sum(), rel=1e-9)
