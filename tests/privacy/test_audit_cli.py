@@ -43,7 +43,14 @@ def test_a_whole_ledger_exits_0(path: Path) -> None:
     assert run("ledger", path).stdout == f"verified: 2 entries, 1 releases, head {head}\n"
     result = run("ledger", path, "--head", head, "--json")
     assert result.exit_code == 0
-    assert json.loads(result.stdout) == {"verified": True, "entries": 2, "releases": 1, "head": head}
+    found = json.loads(result.stdout)
+    assert {name: found[name] for name in ("verified", "entries", "releases", "head")} == {
+        "verified": True,
+        "entries": 2,
+        "releases": 1,
+        "head": head,
+    }
+    assert (found["signed_heads"], found["signed_entries"], found["key_pinned"]) == (0, 0, False)
 
 
 def test_a_removed_line_exits_1(path: Path) -> None:
@@ -51,9 +58,9 @@ def test_a_removed_line_exits_1(path: Path) -> None:
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[1])
     result = run("ledger", path, "--json")
     assert result.exit_code == 1
-    assert error_line(result).startswith("broken: ledger line 1: removed or reordered")
+    assert error_line(result).startswith("broken: ledger line 1: removed: 1 entries are missing")
     found = json.loads(result.stdout)
-    assert (found["verified"], found["line"]) == (False, 1)
+    assert (found["verified"], found["line"], found["fault"]) == (False, 1, "removed")
 
 
 def test_a_cut_end_exits_1_against_its_head(path: Path) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tactful_privacy.errors import InvalidInput, LedgerBroken
-from tactful_privacy.ledger import NO_HEAD, Ledger, LedgerNotWritten, Release, mend, verify
-from tactful_privacy.ledger import chain as ledger_module
+from tactful_privacy.ledger import NO_HEAD, Ledger, LedgerNotWritten, Release, entries, files, mend, verify
 
 RELEASE = Release(
     plan_digest=b"p" * 32,
@@ -79,7 +78,7 @@ def test_removed_line_is_found(path: Path, number: int) -> None:
     head = Ledger(path).head
     lines = lines_of(path)
     path.write_bytes(b"".join(lines[:number] + lines[number + 1 :]))
-    with pytest.raises(LedgerBroken, match="removed or reordered" if number < 4 else "truncated") as caught:
+    with pytest.raises(LedgerBroken, match="removed: 1 entries" if number < 4 else "truncated") as caught:
         verify(path, head)
     assert caught.value.line == number + 1
 
@@ -90,9 +89,9 @@ def test_reordered_lines_are_found(path: Path, number: int) -> None:
     lines = lines_of(path)
     lines[number], lines[number + 1] = lines[number + 1], lines[number]
     path.write_bytes(b"".join(lines))
-    with pytest.raises(LedgerBroken, match="removed or reordered") as caught:
+    with pytest.raises(LedgerBroken, match="reordered: entry") as caught:
         verify(path)
-    assert caught.value.line == number + 1
+    assert (caught.value.line, caught.value.fault) == (number + 1, "reordered")
 
 
 def test_a_flipped_bit_in_any_byte_is_found(path: Path) -> None:
@@ -114,17 +113,17 @@ def test_edited_body_is_named_as_edited(path: Path) -> None:
     assert caught.value.line == 3
 
 
-def test_edit_with_a_new_hash_breaks_the_next_line(path: Path) -> None:
-    """Re-hashing an edited line moves the break to the line after it."""
+def test_edit_with_a_new_hash_is_located_by_the_next_line(path: Path) -> None:
+    """Re-hashing an edited line moves the break to the line after it; the edited one is named all the same."""
     lines = lines_of(path)
     fields = json.loads(lines[2])
     fields["body"]["rho"] = "1/999"
     del fields["hash"]
-    fields["hash"] = ledger_module._hash(fields).hex()
-    path.write_bytes(b"".join([*lines[:2], ledger_module._canonical(fields) + b"\n", *lines[3:]]))
+    fields["hash"] = entries.hash_of(fields).hex()
+    path.write_bytes(b"".join([*lines[:2], entries.canonical(fields) + b"\n", *lines[3:]]))
     with pytest.raises(LedgerBroken, match="does not continue") as caught:
         verify(path)
-    assert caught.value.line == 4
+    assert caught.value.line == 3
 
 
 @pytest.mark.parametrize(
@@ -165,7 +164,7 @@ def test_foreign_lines_are_refused(path: Path, line: bytes) -> None:
 def test_over_long_line_is_refused(path: Path) -> None:
     """A line above the limit is refused without being read to its end."""
     with path.open("ab") as file:
-        file.write(b"x" * (ledger_module.MAX_LINE_BYTES + 5) + b"\n")
+        file.write(b"x" * (entries.MAX_LINE_BYTES + 5) + b"\n")
     with pytest.raises(LedgerBroken, match="longer than"):
         verify(path)
     with pytest.raises(LedgerBroken, match="longer than"):
@@ -307,8 +306,8 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
 
 def test_a_held_lock_is_not_waited_for_forever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An append gives up on a lock that another process keeps, with a remedy."""
-    monkeypatch.setattr(ledger_module, "LOCK_TIMEOUT_S", 0.05)
-    with ledger_module.opened(path, os.O_RDWR), pytest.raises(LedgerNotWritten, match="another process holds it"):
+    monkeypatch.setattr(files, "LOCK_TIMEOUT_S", 0.05)
+    with files.opened(path, os.O_RDWR), pytest.raises(LedgerNotWritten, match="another process holds it"):
         Ledger(path).append("void", {})
     assert verify(path).entries == 5
 

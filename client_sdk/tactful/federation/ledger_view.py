@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
 from tactful_privacy.errors import LedgerBroken, ProtocolError
-from tactful_privacy.ledger.chain import NO_HEAD, Entry, Release, parse_entry
+from tactful_privacy.ledger.entries import NO_HEAD, Entry, Release, parse_entry
 from tactful_privacy.ledger.merkle import extends, includes
 from tactful_privacy.secagg import HostSession
 from tactful_privacy.wire import Artifact, LedgerHead, LedgerProof, RoundPlan, SurvivorList, open_signed

@@ -14,45 +14,30 @@ Over the entries' hashes, in order, stands the Merkle tree of `tactful_privacy.l
 entry i. Its root is what the server signs (`tactful_privacy.ledger.heads`), and what devices get short proofs against.
 """
 
-import hashlib
-import json
 import os
-import time
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, Any
 
-from tactful_privacy.errors import InvalidInput, LedgerBroken, TactfulError
+from tactful_privacy.errors import InvalidInput, LedgerBroken
+from tactful_privacy.ledger.entries import (
+    CONTINUES,
+    KINDS,
+    MAX_LINE_BYTES,
+    NO_HEAD,
+    Entry,
+    Value,
+    canonical,
+    hash_of,
+    parse_entry,
+    parse_line,
+    plain,
+)
+from tactful_privacy.ledger.files import keep_aside, opened, sync_directory, write_durably
+from tactful_privacy.ledger.locate import located
 from tactful_privacy.ledger.merkle import Tree
-
-KINDS: Final = ("genesis", "release", "void", "enrolment", "audit", "mode")
-NO_HEAD: Final = bytes(32)
-MAX_LINE_BYTES: Final = 1 << 20
-LOCK_TIMEOUT_S: Final = 10.0
-_DOMAIN: Final = b"tactful/v1/ledger\0"
-_KEYS: Final = {"body", "hash", "index", "kind", "previous"}
-_CONTINUES: Final = "restore the ledger from a copy whose head you trust"
-
-Value = str | int | bool | None | bytes | Fraction | Sequence["Value"] | Mapping[str, "Value"]
-
-
-class LedgerNotWritten(TactfulError):
-    """An entry could not be made durable; the ledger is as it was before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One verified line. ``body`` is plain JSON: rationals and byte strings are text in it."""
-
-    index: int
-    previous: bytes
-    kind: str
-    body: Mapping[str, Any]
-    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,112 +49,7 @@ class LedgerReport:
     head: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
-    """The body of a release entry: what a host needs to replay what it spent.
-
-    Attributes:
-        plan_digest: digest of the `RoundPlan`.
-        round_number: its round.
-        roster: (host id, planned devices) of every host, sorted.
-        survivors: host ids whose contributions are in the sum, sorted.
-        rho: zCDP price of one participation.
-        model_digest: digest of the artifact that the round released.
-        keys_digest: digest of the `KeyRing`.
-    """
-
-    plan_digest: bytes
-    round_number: int
-    roster: tuple[tuple[str, int], ...]
-    survivors: tuple[str, ...]
-    rho: Fraction
-    model_digest: bytes
-    keys_digest: bytes
-
-    def to_body(self) -> dict[str, Value]:
-        """The fields as a body for `Ledger.append`."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def from_entry(cls, entry: Entry) -> Self:
-        """Read a release entry back; raises `LedgerBroken` when a field is missing or malformed."""
-        body = entry.body
-        try:
-            return cls(
-                plan_digest=bytes.fromhex(body["plan_digest"]),
-                round_number=int(body["round_number"]),
-                roster=tuple((str(host), int(devices)) for host, devices in body["roster"]),
-                survivors=tuple(map(str, body["survivors"])),
-                rho=Fraction(body["rho"]),
-                model_digest=bytes.fromhex(body["model_digest"]),
-                keys_digest=bytes.fromhex(body["keys_digest"]),
-            )
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise LedgerBroken(f"not a release: {error!r}", line=entry.index + 1, remedy=_CONTINUES) from error
-
-
-def _plain(value: Value, field: str) -> Any:
-    """Turn a body value into JSON without floats."""
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, Fraction):
-        return f"{value.numerator}/{value.denominator}"
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item, f"{field}.{key}") for key, item in value.items()}
-    if isinstance(value, Sequence):
-        return [_plain(item, field) for item in value]
-    raise InvalidInput(
-        f"{type(value).__name__} has no exact spelling", field=field, remedy="pass an int, a Fraction, text or bytes"
-    )
-
-
-def _canonical(fields: Mapping[str, Any]) -> bytes:
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _hash(fields: Mapping[str, Any]) -> bytes:
-    return hashlib.sha256(_DOMAIN + _canonical(fields)).digest()
-
-
-def _no_float(text: str) -> float:
-    raise ValueError(f"{text} is not an integer")
-
-
-def _parse(line: bytes, number: int) -> dict[str, Any]:
-    try:
-        fields = json.loads(line, parse_float=_no_float, parse_constant=_no_float)
-    except (ValueError, RecursionError):
-        raise LedgerBroken("edited: is not a line of JSON", line=number, remedy=_CONTINUES) from None
-    if not isinstance(fields, dict) or fields.keys() != _KEYS or _canonical(fields) != line:
-        raise LedgerBroken("edited: is not in canonical form", line=number, remedy=_CONTINUES)
-    return fields
-
-
-def parse_entry(line: bytes, index: int) -> Entry:
-    """Return the entry of one line (without its line break) whose own hash holds; its neighbours are not looked at.
-
-    Raises:
-        LedgerBroken: not in canonical form, of an unknown kind, or the hash does not match.
-    """
-    fields = _parse(line, index + 1)
-    claimed = fields.pop("hash")
-    found = _hash(fields)
-    if claimed != found.hex():
-        raise LedgerBroken("edited: the hash does not match the line", line=index + 1, remedy=_CONTINUES)
-    if fields["kind"] not in KINDS or not isinstance(fields["body"], dict):
-        raise LedgerBroken(f"unknown kind {fields['kind']!r}", line=index + 1, remedy="update this library")
-    if type(fields["index"]) is not int or not _is_hash(fields["previous"]):
-        raise LedgerBroken("edited: index or previous hash are none", line=index + 1, remedy=_CONTINUES)
-    return Entry(fields["index"], bytes.fromhex(fields["previous"]), fields["kind"], fields["body"], found)
-
-
-def _is_hash(text: object) -> bool:
-    return isinstance(text, str) and len(text) == 64 and set(text) <= set("0123456789abcdef")
-
-
-class _Chain:
+class Chain:
     """The state of a verification that reads line after line."""
 
     def __init__(self) -> None:
@@ -181,23 +61,25 @@ class _Chain:
         self.starts = array("Q")
         self.of_plan: dict[tuple[str, str], int] = {}
         self.of_hash: dict[bytes, int] = {}
+        self.named_key = b""
 
     def follow(self, file: IO[bytes]) -> Iterator[Entry]:
         """Verify and yield every line from ``end`` on, keeping the state up to date."""
         file.seek(self.end)
         while line := file.readline(MAX_LINE_BYTES):
-            yield self._accept(line)
+            yield self.accept(line)
 
-    def _accept(self, line: bytes) -> Entry:
+    def accept(self, line: bytes) -> Entry:
+        """Verify the next line, with its line break; raises `LedgerBroken`."""
         number = self.entries + 1
         if not line.endswith(b"\n"):
             raise self._unfinished(line, number)
-        fields = _parse(line[:-1], number)
+        fields = parse_line(line[:-1], number)
         self._check_place(fields, number)
         claimed = fields.pop("hash")
-        found = _hash(fields)
+        found = hash_of(fields)
         if claimed != found.hex():
-            raise LedgerBroken("edited: the hash does not match the line", line=number, remedy=_CONTINUES)
+            raise LedgerBroken("edited: the hash does not match the line", line=number, remedy=CONTINUES)
         entry = Entry(fields["index"], self.head, fields["kind"], fields["body"], found)
         self._note(entry)
         self.entries, self.head, self.end = number, found, self.end + len(line)
@@ -208,17 +90,20 @@ class _Chain:
         self.starts.append(self.end)
         self.of_hash[entry.hash] = entry.index
         self.releases += entry.kind == "release"
+        if entry.kind == "genesis":
+            self.named_key = _key(entry.body.get("server_key"))
         plan = entry.body.get("plan_digest")
         if isinstance(plan, str):
             self.of_plan.setdefault((entry.kind, plan), entry.index)
 
     def _unfinished(self, line: bytes, number: int) -> LedgerBroken:
         if len(line) == MAX_LINE_BYTES:
-            return LedgerBroken(f"longer than {MAX_LINE_BYTES} bytes", line=number, remedy=_CONTINUES)
+            return LedgerBroken(f"edited: longer than {MAX_LINE_BYTES} bytes", line=number, remedy=CONTINUES)
         return LedgerBroken(
             f"unfinished: a crash cut an append after {len(line)} bytes; the {self.entries} entries before it verify",
             line=number,
             remedy="set it aside with `tactful audit ledger FILE --mend`",
+            fault="unfinished",
         )
 
     def _check_place(self, fields: Mapping[str, Any], number: int) -> None:
@@ -226,71 +111,24 @@ class _Chain:
             raise LedgerBroken(
                 f"removed or reordered: entry {self.entries} belongs here, found {fields['index']!r}",
                 line=number,
-                remedy=_CONTINUES,
+                remedy=CONTINUES,
+                fault="reordered",
             )
         if fields["previous"] != self.head.hex():
-            raise LedgerBroken("does not continue the line before it", line=number, remedy=_CONTINUES)
+            raise LedgerBroken("does not continue the line before it", line=number, remedy=CONTINUES)
         if fields["kind"] not in KINDS or not isinstance(fields["body"], dict):
             raise LedgerBroken(f"unknown kind {fields['kind']!r}", line=number, remedy="update this library")
         if (fields["kind"] == "genesis") != (number == 1):
-            raise LedgerBroken("a ledger has one genesis, on line 1", line=number, remedy=_CONTINUES)
+            raise LedgerBroken("a ledger has one genesis, on line 1", line=number, remedy=CONTINUES)
 
 
-@contextmanager
-def _locked(descriptor: int, path: Path, *, exclusive: bool) -> Iterator[None]:
-    """Hold the file lock; raises `LedgerNotWritten` when another process keeps it for `LOCK_TIMEOUT_S`."""
-    import fcntl  # POSIX alone has it; a device that only checks proofs loads this module anywhere
-
-    mode = (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB
-    give_up = time.monotonic() + LOCK_TIMEOUT_S
-    while True:
-        try:
-            fcntl.flock(descriptor, mode)
-            break
-        except BlockingIOError:
-            if time.monotonic() > give_up:
-                raise LedgerNotWritten(
-                    "another process holds it", field=str(path), remedy="stop that process or wait for it"
-                ) from None
-            time.sleep(0.01)
+def _key(text: object) -> bytes:
+    """The public key that a genesis names; empty where it names none."""
     try:
-        yield
-    finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
-@contextmanager
-def opened(path: Path, flags: int) -> Iterator[IO[bytes]]:
-    """Open and lock the ledger file for reading, and for writing if the flags say so."""
-    try:
-        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        reason = error.strerror or "cannot be opened"
-        raise InvalidInput(reason, field=str(path), remedy="check the ledger's path and its permissions") from error
-    with os.fdopen(descriptor, "rb") as file, _locked(descriptor, path, exclusive=flags != os.O_RDONLY):
-        yield file
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_durably(descriptor: int, line: bytes, end: int, path: Path) -> None:
-    """Append a line and flush it to the disk, or leave the file as it was."""
-    try:
-        written = 0
-        while written < len(line):
-            written += os.write(descriptor, line[written:])
-        os.fsync(descriptor)
-    except OSError as error:
-        os.ftruncate(descriptor, end)
-        raise LedgerNotWritten(
-            error.strerror or "write failed", field=str(path), remedy="free space on the disk and append again"
-        ) from error
+        key = bytes.fromhex(text) if isinstance(text, str) else b""
+    except ValueError:
+        return b""
+    return key if len(key) == 32 else b""
 
 
 class Ledger:
@@ -301,7 +139,7 @@ class Ledger:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._chain = _Chain()
+        self._chain = Chain()
 
     @property
     def head(self) -> bytes:
@@ -347,12 +185,11 @@ class Ledger:
         with opened(self.path, os.O_RDONLY) as file:
             file.seek(chain.starts[index])
             line = file.readline(MAX_LINE_BYTES)[:-1]
-        parse_entry(line, index)
-        if chain.of_hash.get(bytes.fromhex(json.loads(line)["hash"])) != index:
-            raise LedgerBroken("edited since it was last read", line=index + 1, remedy=_CONTINUES)
+        if chain.of_hash.get(parse_entry(line, index).hash) != index:
+            raise LedgerBroken("edited since it was last read", line=index + 1, remedy=CONTINUES)
         return line
 
-    def _now(self) -> _Chain:
+    def _now(self) -> Chain:
         """The chain, up to what other processes have added."""
         if self._chain.end or self.path.exists():
             with opened(self.path, os.O_RDONLY) as file:
@@ -371,13 +208,13 @@ class Ledger:
             LedgerBroken: the file does not verify; nothing was written.
             LedgerNotWritten: disk full or locked; nothing was written.
         """
-        plain = _plain(body, "body")
+        content = plain(body, "body")
         with opened(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
             self._catch_up(file)
-            entry, line = self._next(kind, plain)
+            entry, line = self._next(kind, content)
             write_durably(file.fileno(), line, self._chain.end, self.path)
             if entry.index == 0:
-                _sync_directory(self.path)
+                sync_directory(self.path)
             self._catch_up(file)
         return entry
 
@@ -390,15 +227,16 @@ class Ledger:
                 remedy=f"start with genesis, then use one of {', '.join(KINDS[1:])}",
             )
         fields = {"body": body, "index": index, "kind": kind, "previous": previous.hex()}
-        found = _hash(fields)
-        line = _canonical({**fields, "hash": found.hex()}) + b"\n"
+        found = hash_of(fields)
+        line = canonical({**fields, "hash": found.hex()}) + b"\n"
         if len(line) > MAX_LINE_BYTES:
             raise InvalidInput(f"makes a line of {len(line)} bytes", field="body", remedy="put large data elsewhere")
         return Entry(index, previous, kind, body, found), line
 
     def _catch_up(self, file: IO[bytes]) -> None:
         if os.fstat(file.fileno()).st_size < self._chain.end:
-            raise LedgerBroken("truncated since it was last read", line=self._chain.entries, remedy=_CONTINUES)
+            message = "truncated since it was last read"
+            raise LedgerBroken(message, line=self._chain.entries, remedy=CONTINUES, fault="truncated")
         for _ in self._chain.follow(file):
             pass
 
@@ -407,7 +245,7 @@ class Ledger:
         if not self.path.exists():
             return
         with opened(self.path, os.O_RDONLY) as file:
-            verified = list(_Chain().follow(file))
+            verified = list(Chain().follow(file))
         yield from verified
 
 
@@ -419,26 +257,30 @@ def verify(path: str | Path, expected_head: bytes | None = None) -> LedgerReport
         expected_head: 32-byte hash of the entry that must be the last one; None proves nothing about a cut-off end.
 
     Raises:
-        LedgerBroken: with the first line that fails and the reason.
+        LedgerBroken: with the first line that fails, the reason, and in ``fault`` one word for it.
         InvalidInput: the file cannot be read.
     """
-    chain = _Chain()
+    chain = Chain()
     followed_by: int | None = 0 if expected_head == NO_HEAD else None
     with opened(Path(path), os.O_RDONLY) as file:
-        for entry in chain.follow(file):
-            if entry.hash == expected_head:
-                followed_by = chain.entries
+        try:
+            for entry in chain.follow(file):
+                if entry.hash == expected_head:
+                    followed_by = chain.entries
+        except LedgerBroken as error:
+            file.seek(0)
+            raise located(file.read().split(b"\n"), error) from error
     if expected_head is not None and chain.head != expected_head:
         raise _wrong_end(chain, followed_by)
     return LedgerReport(chain.entries, chain.releases, chain.head)
 
 
-def _wrong_end(chain: _Chain, expected_at: int | None) -> LedgerBroken:
+def _wrong_end(chain: Chain, expected_at: int | None) -> LedgerBroken:
     if expected_at is None:
         reason = f"truncated or replaced: the chain ends at {chain.head.hex()} and never reaches the expected head"
-        return LedgerBroken(reason, line=chain.entries + 1, remedy=_CONTINUES)
+        return LedgerBroken(reason, line=chain.entries + 1, remedy=CONTINUES, fault="truncated")
     reason = f"left-over: {chain.entries - expected_at} entries follow the expected head"
-    return LedgerBroken(reason, line=expected_at + 1, remedy="verify against the newest head")
+    return LedgerBroken(reason, line=expected_at + 1, remedy="verify against the newest head", fault="extended")
 
 
 def mend(path: str | Path) -> Path | None:
@@ -449,7 +291,7 @@ def mend(path: str | Path) -> Path | None:
     Raises:
         LedgerBroken: a finished line fails; nothing was changed.
     """
-    path, chain = Path(path), _Chain()
+    path, chain = Path(path), Chain()
     with opened(path, os.O_RDWR) as file:
         try:
             for _ in chain.follow(file):
@@ -462,18 +304,10 @@ def mend(path: str | Path) -> Path | None:
         else:
             return None
         aside = path.with_name(f"{path.name}.unfinished-{chain.end}")
-        _keep(rest, aside)
+        keep_aside(rest, aside)
         os.ftruncate(file.fileno(), chain.end)
         os.fsync(file.fileno())
     return aside
 
 
-def _keep(data: bytes, path: Path) -> None:
-    with path.open("ab") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_directory(path)
-
-
-__all__ = ["KINDS", "NO_HEAD", "Entry", "Ledger", "LedgerNotWritten", "LedgerReport", "Release", "mend", "verify"]
+__all__ = ["Chain", "Ledger", "LedgerReport", "mend", "verify"]

@@ -17,7 +17,8 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tactful_privacy.errors import InvalidInput, LedgerBroken, TactfulError
-from tactful_privacy.ledger.chain import Ledger, opened, write_durably
+from tactful_privacy.ledger.chain import Ledger
+from tactful_privacy.ledger.files import opened, write_durably
 from tactful_privacy.wire import LedgerHead, Signed, open_signed, sign
 
 MAX_HEAD_BYTES: Final = 4_096
