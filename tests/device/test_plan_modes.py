@@ -50,6 +50,19 @@ def test_a_switch_of_mode_is_never_silent():
     assert before == {host_id: host.spends for host_id, host in federation.hosts.items()}
 
 
+def test_a_host_that_names_two_modes_hears_of_a_switch(caplog):
+    """Its policy allows both; the change from one to the other still stands in its log, once."""
+    federation = plan("distributed")
+    for host in federation.hosts.values():
+        host.policy = POLICY
+    host_id = next(iter(federation.hosts))
+    for mode in ("distributed", "distributed", "local", "local"):
+        federation.announce(host_id)
+        federation.next_plan(mode=mode, rho=price_in_mode(mode, BOUND, 10**14, 3))
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["the mode of privacy changes from 'distributed' to 'local'; the policy names both"]
+
+
 @pytest.mark.parametrize("mode", ["central", "distributed", "local"])
 def test_a_price_that_is_not_the_modes_is_refused(mode):
     """The price is computed from bound and noise in the plan's own mode, and compared."""

@@ -13,11 +13,12 @@ from tactful_privacy.accounting.modes import (
     MODES,
     REHEARSAL,
     calibrate_in_mode,
+    event_in_mode,
     headroom_in_mode,
     price_in_mode,
     promised_price,
 )
-from tactful_privacy.accounting.zcdp import epsilon, rho_budget
+from tactful_privacy.accounting.zcdp import epsilon, rho_budget, rho_of
 from tactful_privacy.errors import InvalidInput, ModulusTooSmall
 
 TERMS = {
@@ -49,6 +50,18 @@ def test_the_price_of_local_is_that_of_one_devices_noise():
     price = price_in_mode(LOCAL, bound**2, variance, honest_hosts=1)
     assert float(price) == pytest.approx(divergence_of_shift(bound, variance), rel=1e-9)
     assert float(promised_price(LOCAL, price)) == pytest.approx(divergence_of_shift(2 * bound, variance), rel=1e-9)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_event_of_a_mode_has_its_price(mode):
+    """What accountants see costs what plan and vault say: exactly for a round, to the float for a run."""
+    facts = (10**9, 10**10, 3)
+    assert rho_of(event_in_mode(mode, *facts, dimension=30)) == price_in_mode(mode, *facts)
+    run = event_in_mode(CENTRAL, *facts, dimension=30, participations=4)
+    assert float(rho_of(run)) == pytest.approx(float(price_in_mode(CENTRAL, *facts, participations=4)), rel=1e-12)
+    assert rho_of(event_in_mode(REHEARSAL, *facts, dimension=30)) == math.inf
+    with pytest.raises(InvalidInput, match="mode"):
+        event_in_mode("both", *facts, dimension=30)
 
 
 def test_prices_by_mode():

@@ -90,6 +90,7 @@ class RoundParticipant:
         self._host = host
         self._observe = observe
         self._lock = threading.Lock()
+        self._mode = ""
         self._tried: SelfTestReport | None = None
 
     def handle(self, request: bytes) -> bytes:
@@ -180,6 +181,9 @@ class RoundParticipant:
     def _check(self, plan: RoundPlan, directory: KeyDirectory) -> None:
         last = self._host.last_position(plan.federation)
         check_plan(plan, directory, self._host.policy, self._host.now_unix_s(), last)
+        if self._mode not in ("", plan.mode):
+            _log.warning("the mode of privacy changes from %r to %r; the policy names both", self._mode, plan.mode)
+        self._mode = plan.mode
         pinned = self._host.directory
         if pinned is not None and digest(pinned) != plan.roster_digest:
             remedy = "agree on the new roster with the other hosts, then pin it"

@@ -20,6 +20,7 @@ from fractions import Fraction
 
 from tactful_privacy.accounting.adjacency import replacement_from_zero_out, zero_out_from_replacement
 from tactful_privacy.accounting.calibration import Calibration, calibrate
+from tactful_privacy.accounting.events import CorrelatedRunEvent, DiscreteGaussianSumEvent, Event, NonPrivateEvent
 from tactful_privacy.accounting.zcdp import price
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.mechanisms.headroom import assert_headroom
@@ -63,6 +64,37 @@ def price_in_mode(
     if mode == CENTRAL:
         return participations * price(norm_bound_squared, noise_variance_units, 1)
     raise _unknown(mode)
+
+
+def event_in_mode(
+    mode: str,
+    norm_bound_squared: int,
+    noise_variance_units: int,
+    honest_hosts: int,
+    dimension: int,
+    participations: int = 0,
+) -> Event:
+    """Return what a round, or a whole correlated run, releases about a device, for an accountant.
+
+    Args:
+        mode: one of `MODES`, or `REHEARSAL`.
+        norm_bound_squared: B^2 in squared grid units.
+        noise_variance_units: sigma^2 in squared grid units: of one host, of one device, or of the server.
+        honest_hosts: n_min - t; counts in ``distributed`` alone.
+        dimension: coordinates, statistics included.
+        participations: k of a correlated run, whose one event this is then; 0 for a round by itself.
+
+    Raises:
+        InvalidInput: an unknown mode, or an argument out of range.
+    """
+    if mode == REHEARSAL:
+        return NonPrivateEvent()
+    if mode not in MODES:
+        raise _unknown(mode)
+    if participations:
+        return CorrelatedRunEvent(math.sqrt(Fraction(noise_variance_units, participations * norm_bound_squared)))
+    sources = honest_hosts if mode == DISTRIBUTED else 1
+    return DiscreteGaussianSumEvent(norm_bound_squared, noise_variance_units, sources, dimension)
 
 
 def promised_price(mode: str, rho: Fraction) -> Fraction:
