@@ -14,8 +14,10 @@ if TYPE_CHECKING:
         ClockProblem,
         InvalidInput,
         KeyProblem,
+        LinkRefused,
         MalformedEvent,
         ModelRefused,
+        RenewalRefused,
         SchemaTooNew,
         TactfulError,
         UnknownDecision,
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
         UnreadableVault,
         VaultDamaged,
         VaultError,
+        VaultRolledBack,
         WrongKey,
     )
     from tactful.events import Event
     from tactful.host import Host
+    from tactful.links import Link
     from tactful.receipts import ErasureReceipt
     from tactful.settings import GuardrailSettings, PolicySettings
     from tactful.types import Candidate, Decision, Reason, WeekPlan
@@ -46,11 +50,14 @@ __all__ = [
     "Host",
     "InvalidInput",
     "KeyProblem",
+    "Link",
+    "LinkRefused",
     "MalformedEvent",
     "ModelRefused",
     "PolicySettings",
     "PrivacyBudget",
     "Reason",
+    "RenewalRefused",
     "SchemaTooNew",
     "TactfulError",
     "UnknownDecision",
@@ -59,6 +66,7 @@ __all__ = [
     "UnreadableVault",
     "VaultDamaged",
     "VaultError",
+    "VaultRolledBack",
     "WeekPlan",
     "WrongKey",
 ]

@@ -8,8 +8,10 @@ from tactful.errors import (
     ClockProblem,
     InvalidInput,
     KeyProblem,
+    LinkRefused,
     MalformedEvent,
     ModelRefused,
+    RenewalRefused,
     SchemaTooNew,
     TactfulError,
     UnknownDecision,
@@ -18,10 +20,12 @@ from tactful.errors import (
     UnreadableVault,
     VaultDamaged,
     VaultError,
+    VaultRolledBack,
     WrongKey,
 )
 from tactful.events import Event
 from tactful.host import Host
+from tactful.links import Link
 from tactful.receipts import ErasureReceipt
 from tactful.settings import GuardrailSettings, PolicySettings
 from tactful.types import Candidate, Decision, Reason, WeekPlan
@@ -40,11 +44,14 @@ __all__ = [
     "Host",
     "InvalidInput",
     "KeyProblem",
+    "Link",
+    "LinkRefused",
     "MalformedEvent",
     "ModelRefused",
     "PolicySettings",
     "PrivacyBudget",
     "Reason",
+    "RenewalRefused",
     "SchemaTooNew",
     "TactfulError",
     "UnknownDecision",
@@ -53,6 +60,7 @@ __all__ = [
     "UnreadableVault",
     "VaultDamaged",
     "VaultError",
+    "VaultRolledBack",
     "WeekPlan",
     "WrongKey",
 ]

@@ -4,6 +4,8 @@ import json
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from tactful import budget as budgets
+from tactful import links
 from tactful._state import DeviceState
 from tactful.clock import from_ms
 from tactful.events import StoredEvent
@@ -60,6 +62,8 @@ def export(host: "Host", state: DeviceState, budget: dict[str, Any], conclusions
         "pacing": _pacing(state),
         "profile": conclusions,
         "privacy_budget": budget,
+        "budget_periods": [period.to_dict() for period in budgets.renewals(host, device)],
+        "budget_links": [link.to_dict() for link in links.of_device(host, device)],
         "spends": [_spend(spend) for spend in host.rounds.spends(device)],
     }
 
@@ -75,6 +79,7 @@ def _spend(spend: Spend) -> dict[str, Any]:
         "round": spend.round_number,
         "plan_digest": spend.plan_digest.hex(),
         "rho": str(spend.rho),
+        "source": spend.source or "round",
     }
 
 

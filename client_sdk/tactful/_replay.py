@@ -63,11 +63,11 @@ def replay(host: "Host", ledger: "str | Path | Iterable[Entry]", host_id: str | 
         InvalidInput: there is no ledger at that path, or it never names this host.
         LedgerBroken: its chain does not verify.
     """
-    entries = list(_read(ledger))
-    federation, answered = _answered(entries, host.public_key.hex(), host_id)
+    entries = list(read(ledger))
+    federation, releases = answered(entries, host.public_key.hex(), host_id)
     with host.guard.writing():
         gap = host.guard.gap()
-        missing = [release for release in answered if not _knows(host, release.plan_digest)]
+        missing = [release for release in releases if not knows(host, release)]
         devices = host.vault.device_ids() if missing else []
         for release in missing:
             _charge(host, federation, release, devices)
@@ -80,7 +80,7 @@ def replay(host: "Host", ledger: "str | Path | Iterable[Entry]", host_id: str | 
     return ReplayReport(
         entries=len(entries),
         head=entries[-1].hash if entries else bytes(32),
-        rounds_answered=len(answered),
+        rounds_answered=len(releases),
         rounds_missing=tuple(sorted(release.round_number for release in missing)),
         devices_charged=len(devices),
         rho_added=sum((_price(host, release) for release in missing), Fraction(0)),
@@ -89,7 +89,8 @@ def replay(host: "Host", ledger: "str | Path | Iterable[Entry]", host_id: str | 
     )
 
 
-def _read(ledger: "str | Path | Iterable[Entry]") -> Iterator[Entry]:
+def read(ledger: "str | Path | Iterable[Entry]") -> Iterator[Entry]:
+    """Yield a ledger's entries, verified where it is a file; raises `InvalidInput` and `LedgerBroken`."""
     if not isinstance(ledger, str | Path):
         yield from ledger
         return
@@ -98,7 +99,7 @@ def _read(ledger: "str | Path | Iterable[Entry]") -> Iterator[Entry]:
     yield from Ledger(ledger).entries()
 
 
-def _answered(entries: list[Entry], public_key: str, host_id: str | None) -> tuple[str, list[Release]]:
+def answered(entries: list[Entry], public_key: str, host_id: str | None) -> tuple[str, list[Release]]:
     """Return the federation's name and the releases with this host in the sum, by the name it had at the time."""
     federation, names, known, found = "", {host_id} - {None}, host_id is not None, list[Release]()
     for entry in entries:
@@ -117,11 +118,11 @@ def _answered(entries: list[Entry], public_key: str, host_id: str | None) -> tup
     return federation, found
 
 
-def _knows(host: "Host", plan_digest: bytes) -> bool:
+def knows(host: "Host", release: Release) -> bool:
     """Return whether the vault knows that it answered; the round's stored state tells what schema 1 did not write."""
-    if host.rounds.knows_contribution(plan_digest):
+    if host.rounds.knows_contribution(release.plan_digest):
         return True
-    state = _state(host, plan_digest)
+    state = _state(host, release.plan_digest)
     return state is not None and "contribution" in state.replies
 
 

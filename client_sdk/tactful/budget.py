@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tactful.host import Host
 
 PURPOSE = "federated_learning"
+_TOLERANCE = Fraction(1, 10**9)
 Budget = tuple[float, float]
 """(ε, δ), both central."""
 
@@ -119,6 +120,15 @@ def limit(host: "Host", device: int, policy: Budget, slack: Fraction = Fraction(
         return Fraction(0)
     ceiling = min(rho_of(policy), rho_of(agreed(host, device)))
     return period.rho_before + account.share * ceiling * (1 + slack)
+
+
+def exceeded(host: "Host", device: int) -> bool:
+    """Return whether a device spent more in its period than its ceiling, beyond what floating point explains.
+
+    It can be: after a replay, which charges what was spent whether it fits or not.
+    """
+    found = of_device(host, device)
+    return found.rho_spent > found.rho_ceiling * (1 + _TOLERANCE)
 
 
 def pin(host: "Host", device: int, policy: Budget) -> None:

@@ -109,10 +109,14 @@ class RoundStore:
             self._accounts[device] = account
         return account
 
+    def inherited(self, device: int) -> Account:
+        """Return what a device brought from earlier enrolments, or from the floor after a roll-back."""
+        row = self._vault.read_named(device, _INHERITED, "")
+        return Account() if row is None else Account.from_bytes(row.data)
+
     def _opening(self, device: int) -> Account:
         """Return the account before this enrolment's own spends: inherited, in the present period, with its share."""
-        row = self._vault.read_named(device, _INHERITED, "")
-        account = Account() if row is None else Account.from_bytes(row.data)
+        account = self.inherited(device)
         if (row := self._vault.read_named(device, _PERIOD, "")) is not None:
             account = replace(account, period=replace(Period.from_dict(json.loads(row.data)), began_at=row.id))
         if (row := self._vault.read_named(device, _SHARE, "")) is not None:
