@@ -21,9 +21,10 @@ DOCUMENTS = sorted(
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / folder / "README.md" for folder in FOLDERS),
+        *(ROOT / "examples").glob("*/README.md"),
     ]
 )
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 FILLED = re.compile(r"<!-- bench:.*?<!-- /bench -->", re.DOTALL)
