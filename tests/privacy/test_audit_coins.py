@@ -11,7 +11,7 @@ import pytest
 from tactful_privacy.audit.coins import CoinsFile
 from tactful_privacy.audit.live import scores_from_ledger
 from tactful_privacy.audit.target import TargetFacts
-from tactful_privacy.errors import InvalidInput
+from tactful_privacy.errors import InvalidInput, LedgerBroken
 from tactful_privacy.ledger import Ledger, Release
 from tactful_privacy.secagg.testing import make_plan, make_roster
 from tactful_privacy.wire import digest
@@ -38,10 +38,10 @@ def ledger(tmp_path):
     return ledger
 
 
-def release(ledger, plan, opened, survivors=("host-00", "host-01", "host-02", "host-03")):
+def release(ledger, plan, opened, survivors=("host-00", "host-01", "host-02", "host-03"), rho=None):
     name = digest(plan)
     ledger.append("audit", {"plan_digest": name, "round_number": plan.round_number, "canaries": list(opened)})
-    facts = Release(name, plan.round_number, (("host-00", 10),), survivors, plan.rho, bytes(32), bytes(32))
+    facts = Release(name, plan.round_number, (("host-00", 10),), survivors, rho or plan.rho, bytes(32), bytes(32))
     ledger.append("release", facts.to_body())
 
 
@@ -97,7 +97,7 @@ def test_other_files_are_refused(coins, damage):
 
 
 def test_scores_add_up_over_rounds_less_the_auditors_own_noise(coins, plan, ledger):
-    """Two rounds: (opened − own noise)/C summed, μ² summed, and n − 1 hosts of unknown noise."""
+    """Two rounds: (opened − own noise)/C on average, μ² summed, and n − 1 hosts of unknown noise."""
     second = dataclasses.replace(plan, round_number=2)
     rng = np.random.default_rng(0)
     opened = rng.integers(-(10**6), 10**6, size=(2, CANARIES))
@@ -106,9 +106,33 @@ def test_scores_add_up_over_rounds_less_the_auditors_own_noise(coins, plan, ledg
         coins.record(each, noise[number])
         release(ledger, each, [int(value) for value in opened[number]])
     live = scores_from_ledger(ledger.path, coins)
-    assert live.scores == pytest.approx((opened - noise).sum(axis=0) / plan.clip_units, rel=1e-12)
+    assert live.scores == pytest.approx((opened - noise).mean(axis=0) / plan.clip_units, rel=1e-12)
     assert live.theory_mu == pytest.approx(2**0.5 * TargetFacts.of_plan(plan).mu_round)
     assert (live.rounds, live.noisy_hosts) == (2, 3)
+
+
+def test_rounds_of_more_noise_weigh_less(coins, plan, ledger):
+    """A round of four times the variance has a quarter of the weight: μ is then √(μ₁² + μ₂²), the most there is."""
+    noisy = dataclasses.replace(plan, round_number=2, noise_variance_units=4 * plan.noise_variance_units)
+    for each, opened in ((plan, 5 * plan.clip_units), (noisy, 0)):
+        coins.record(each, np.zeros(CANARIES, dtype=np.int64))
+        release(ledger, each, [opened] * CANARIES)
+    live = scores_from_ledger(ledger.path, coins)
+    assert live.scores.tolist() == [4.0] * CANARIES
+    assert live.theory_mu == pytest.approx(1.25**0.5 * TargetFacts.of_plan(plan).mu_round)
+
+
+def test_a_ledger_that_tells_of_another_round_is_broken(coins, plan, ledger):
+    """Another price than the plan's, or fewer canaries than it has, under the digest that the host agreed to."""
+    coins.record(plan, np.zeros(CANARIES, dtype=np.int64))
+    release(ledger, plan, [0] * CANARIES, rho=plan.rho / 2)
+    with pytest.raises(LedgerBroken, match=r"line 3.*price"):
+        scores_from_ledger(ledger.path, coins)
+    other = Ledger(ledger.path.with_name("short.jsonl"))
+    other.append("genesis", {})
+    release(other, plan, [0] * (CANARIES - 1))
+    with pytest.raises(LedgerBroken, match=r"line 3.*19 of 20"):
+        scores_from_ledger(other.path, coins)
 
 
 def test_without_colluders_the_auditors_noise_stays_in(coins, ledger):
@@ -141,3 +165,11 @@ def test_a_plans_facts_are_the_claims():
     assert facts.sensitivity == pytest.approx(3 * 10**6 / 2**20)
     silent = dataclasses.replace(plan, noise_variance_units=0, rho=Fraction(0))
     assert TargetFacts.of_plan(silent).mu_round == float("inf")
+
+
+@pytest.mark.parametrize("mode", ["local", "central"])
+def test_other_modes_are_not_audited(mode):
+    """Their noise is not that of n_min − t hosts, so the figures would mean nothing."""
+    roster, _ = make_roster(5)
+    with pytest.raises(InvalidInput, match="mode"):
+        TargetFacts.of_plan(make_plan(roster, n_min=4, mode=mode))

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from tactful_privacy.audit.coins import CoinsFile, OwnRound
 from tactful_privacy.audit.target import TargetFacts
-from tactful_privacy.errors import InvalidInput
-from tactful_privacy.ledger import Ledger, Release, verify
+from tactful_privacy.errors import InvalidInput, LedgerBroken
+from tactful_privacy.ledger import Entry, Ledger, Release, verify
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +24,8 @@ class LiveScores:
     """What a ledger says about an auditor's canaries.
 
     Attributes:
-        scores: summed over the rounds, units of the clip norm, shape (m,).
+        scores: mean over the rounds, each weighted by its μ², units of the clip norm, shape (m,). That is the most
+            telling weighting; where all plans have the same noise it is the plain mean.
         theory_mu: what the plans' noise allows over those rounds.
         rounds: how many audit rounds the auditor's host was in.
         noisy_hosts: fewest hosts of a round whose noise the auditor does not know; the claim counts n_min − t.
@@ -51,7 +52,7 @@ def scores_from_ledger(ledger: str | Path, coins: CoinsFile) -> LiveScores:
     """Verify the ledger's chain and read the scores of the auditor's canaries from it.
 
     Raises:
-        LedgerBroken: the chain does not verify.
+        LedgerBroken: the chain does not verify, or tells of another price or another number of canaries than the plan.
         InvalidInput: it has no audit round in which the auditor's host took part.
     """
     verify(Path(ledger))
@@ -59,14 +60,16 @@ def scores_from_ledger(ledger: str | Path, coins: CoinsFile) -> LiveScores:
     if not found:
         remedy = "run audit rounds with the auditor's host enrolled, and give the coins file that it wrote"
         raise InvalidInput("has no audit round of these coins", field=str(ledger), remedy=remedy)
-    parts, precisions, hosts = [], [], []
+    parts, weights, hosts = [], [], []
     for own, opened, survivors in found:
         facts = TargetFacts.of_plan(own.plan)
         colludes = facts.colluders > 0
         parts.append(round_scores(facts, opened, own.noise if colludes else np.zeros_like(own.noise)))
-        precisions.append(facts.mu_round**2)
+        weights.append(facts.mu_round**2)
         hosts.append(survivors - colludes)
-    return LiveScores(np.sum(parts, axis=0), math.sqrt(math.fsum(precisions)), len(found), min(hosts))
+    noiseless = math.inf in weights
+    scores = np.average(parts, axis=0, weights=np.isinf(weights) if noiseless else weights)
+    return LiveScores(scores, math.sqrt(math.fsum(weights)), len(found), min(hosts))
 
 
 def _rounds(ledger: Path, coins: CoinsFile) -> Iterator[tuple[OwnRound, NDArray[np.int64], int]]:
@@ -79,6 +82,15 @@ def _rounds(ledger: Path, coins: CoinsFile) -> Iterator[tuple[OwnRound, NDArray[
             release = Release.from_entry(entry)
             own, sums = coins.rounds.get(release.plan_digest), opened.get(release.plan_digest)
             if own is not None and sums is not None and coins.host_id in release.survivors:
-                if len(sums) != len(coins.inserted):
-                    raise InvalidInput(f"has {len(sums)} canaries", field="audit entry", remedy="give its own coins")
+                _check(entry, release, own, len(sums))
                 yield own, sums, len(release.survivors)
+
+
+def _check(entry: Entry, release: Release, own: OwnRound, opened: int) -> None:
+    """The ledger must tell of the very round that the auditor's host agreed to."""
+    remedy = "ask the operator for the ledger which he signed, and keep this one as evidence"
+    if release.rho != own.plan.rho:
+        wrong = f"has price {release.rho}, the plan that the auditor's host agreed to {own.plan.rho}"
+        raise LedgerBroken(wrong, line=entry.index + 1, remedy=remedy)
+    if opened != own.plan.canaries:
+        raise LedgerBroken(f"opens {opened} of {own.plan.canaries} canaries", line=entry.index + 1, remedy=remedy)

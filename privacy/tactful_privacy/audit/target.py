@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from tactful_privacy.accounting.modes import DISTRIBUTED, REHEARSAL
 from tactful_privacy.errors import InvalidInput, ProtocolError
 from tactful_privacy.validate import at_least
 from tactful_privacy.wire import RoundPlan
@@ -58,7 +59,14 @@ class TargetFacts:
 
     @classmethod
     def of_plan(cls, plan: RoundPlan) -> "TargetFacts":
-        """The facts of a plan; μ is infinite without noise."""
+        """The facts of a plan; μ is infinite without noise.
+
+        Raises:
+            InvalidInput: the plan's mode counts other noise than that of n_min − t hosts.
+        """
+        if plan.mode not in (DISTRIBUTED, REHEARSAL):
+            remedy = "audit rounds of mode 'distributed'; the noise of other modes is not that of hosts"
+            raise InvalidInput(f"is {plan.mode!r}", field="mode", remedy=remedy)
         honest = plan.n_min - plan.colluders
         noise = honest * plan.noise_variance_units
         return cls(
