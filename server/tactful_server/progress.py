@@ -87,7 +87,7 @@ class Progress:
         if plan.run != terms.run.starting_at(plan.run.first_round):
             changed.append("run")
         if changed:
-            remedy = "a run keeps its roster, model and terms to its end; enrol and change between runs"
+            remedy = "wait for its end to enrol or change terms, or give it up by one round with run=None in the terms"
             raise InvalidInput(f"{', '.join(changed)} changed within {plan.run.run_id!r}", field="run", remedy=remedy)
 
     def noise_state(self, plan: RoundPlan) -> bytes:

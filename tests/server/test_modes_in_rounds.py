@@ -221,6 +221,23 @@ def test_a_run_keeps_its_terms(modal):
     assert result.outcome == "released"
 
 
+def test_a_run_can_be_given_up(modal):
+    """One round without a run ends it; the next run is another one, with noise and price of its own."""
+    world = modal("central", run=RUN)
+    world.run()
+    office = world.federation.office
+    terms = office.terms
+    office.terms = dataclasses.replace(terms, run=None)
+    world.run()
+    office.terms = dataclasses.replace(terms, clip_norm=2.0)
+    (result,) = world.run()
+    assert result.outcome == "released"
+    runs = [plan_of(world, number).run for number in (1, 2, 3)]
+    assert [run.run_id if run else None for run in runs] == ["run-1", None, "run-3"]
+    opened = [office._central._open(plan_of(world, n), plan_of(world, n).run, facts(world, n)["noise"]) for n in (1, 3)]
+    assert [RunNoise.from_bytes(state).next_index for state in opened] == [1, 1]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
