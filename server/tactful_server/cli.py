@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tactful_privacy.errors import InvalidInput, LedgerBroken, TactfulError
-from tactful_privacy.ledger import Ledger
+from tactful_privacy.ledger import HeadBook, Ledger, export, head_fields
 from tactful_server.records import ArtifactRecord, RoundRecord, Store
 from tactful_server.store import SqlStore
 
@@ -19,7 +19,11 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False, help="Read a server's models, rounds and ledger.", no_args_is_help=True
 )
 
+ledger_app = typer.Typer(help="List the entries of the ledger; export it, or print its signed heads.")
+app.add_typer(ledger_app, name="ledger")
+
 StoreUrl = Annotated[str, typer.Option("--store", help="Database URL, sqlite:///server.db, or the path of the file.")]
+LedgerFile = Annotated[Path | None, typer.Option("--ledger", help="Default: ledger.jsonl beside the database.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 Row = Mapping[str, Any]
@@ -41,17 +45,16 @@ def rounds(store: StoreUrl = "server.db", as_json: AsJson = False) -> None:
     _print(rows, "rounds", as_json)
 
 
-@app.command()
+@ledger_app.callback(invoke_without_command=True)
 def ledger(
-    store: StoreUrl = "server.db",
-    file: Annotated[Path | None, typer.Option("--ledger", help="Default: ledger.jsonl beside the database.")] = None,
-    as_json: AsJson = False,
+    context: typer.Context, store: StoreUrl = "server.db", file: LedgerFile = None, as_json: AsJson = False
 ) -> None:
     """List the entries of the ledger and say whether every released round of the store is in it."""
+    if context.invoked_subcommand is not None:
+        return
     with _reading(store) as opened:
         released = {r.round_id.round_number for r in opened.rounds() if r.phase == "released"}
-        path = file if file is not None else _path_of(store).with_name("ledger.jsonl")
-        entries = list(Ledger(path).entries())
+        entries = list(Ledger(_ledger_of(store, file)).entries())
     rows = [
         {"index": e.index, "kind": e.kind, "round_number": e.body.get("round_number"), "hash": e.hash.hex()}
         for e in entries
@@ -61,6 +64,34 @@ def ledger(
     if missing:
         typer.echo(f"released without a ledger entry: rounds {sorted(missing)}; resume the server", err=True)
         raise typer.Exit(1)
+
+
+@ledger_app.command("export")
+def export_ledger(
+    target: Annotated[Path, typer.Argument(help="The file to write.", show_default=False)],
+    store: StoreUrl = "server.db",
+    file: LedgerFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write ledger, signed heads and server key to one file, which `tactful audit ledger` verifies anywhere."""
+    with _reading(store):
+        entries = export(Ledger(_ledger_of(store, file)), target)
+    if as_json:
+        typer.echo(json.dumps({"entries": entries, "file": str(target)}))
+    else:
+        typer.echo(f"{entries} entries in {target}")
+
+
+@ledger_app.command()
+def heads(store: StoreUrl = "server.db", file: LedgerFile = None, as_json: AsJson = False) -> None:
+    """List the signed heads of the ledger, by rising size: what anybody may compare with what a host was shown."""
+    with _reading(store):
+        rows = [head_fields(signed) for signed in HeadBook(Ledger(_ledger_of(store, file))).heads()]
+    _print(rows, "heads", as_json)
+
+
+def _ledger_of(store: str, file: Path | None) -> Path:
+    return file if file is not None else _path_of(store).with_name("ledger.jsonl")
 
 
 def _path_of(store: str) -> Path:

@@ -208,9 +208,11 @@ class Office:
 
         Raises:
             OutOfPhase: the round is still running.
+            LedgerBroken: the ledger no longer has what was signed or planned on; nothing is appended.
         """
         if not machine.over:
             raise OutOfPhase(f"the round is {machine.phase}", field="finish", remedy="close its phases first")
+        self.transparency.check(machine.plan)
         kind = "release" if machine.phase is Phase.RELEASED else "void"
         if kind == "release" and machine.plan.canaries and not self._entered("audit", machine.plan_digest):
             self.ledger.append("audit", _audit_entry(machine))

@@ -48,6 +48,17 @@ class Transparency:
         """Sign the ledger as it is now, durable before return; raises `LedgerBroken` rather than contradict itself."""
         return self.book.sign(self.federation, self._key)
 
+    def check(self, plan: RoundPlan) -> None:
+        """Return if the ledger still has all that was signed, and the entry that the plan was chained to.
+
+        To be asked before an entry about the plan is appended: a ledger put back from an old copy must not grow.
+
+        Raises:
+            LedgerBroken: it has not.
+        """
+        self.book.check(self.federation, self._key.public_key().public_bytes_raw())
+        self._index(self.ledger.index_of(plan.previous_head), f"the entry that the plan {plan.round_number} names")
+
     def release(self, plan: RoundPlan, artifact: bytes) -> bytes:
         """The payload of the stage ``released``: the artifact and the proof that its round is in the ledger.
 
@@ -61,7 +72,9 @@ class Transparency:
         signed = self.sign()
         size = head_of(signed).size
         index = self._index(self.ledger.find("release", digest(plan)), f"the release of round {plan.round_number}")
-        before = self._index(self.ledger.index_of(plan.previous_head), f"what the plan {plan.round_number} names")
+        before = self._index(
+            self.ledger.index_of(plan.previous_head), f"the entry that the plan {plan.round_number} names"
+        )
         proof = LedgerProof(
             signed_head=signed.encode(),
             index=index,
@@ -96,5 +109,7 @@ class Transparency:
 
     def _index(self, found: int | None, what: str) -> int:
         if found is None:
-            raise LedgerBroken(f"{what} is missing", line=self.ledger.size + 1, remedy=_RESTORE, fault="truncated")
+            raise LedgerBroken(
+                f"truncated: {what} is missing", line=self.ledger.size + 1, remedy=_RESTORE, fault="truncated"
+            )
         return found

@@ -109,7 +109,7 @@ def proof_with(payload, **changes):
 
 
 def test_a_release_in_the_ledger_is_installed_and_its_head_kept(shop):
-    """Three rounds: each release is proven, each head continues the last, and the host answers with the head it holds."""
+    """Three rounds: each release is proven, each continues the last head, and the host answers with the one it holds."""
     for number in range(1, 4):
         shop.run()
         answer = shop.send()

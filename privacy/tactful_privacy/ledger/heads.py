@@ -124,6 +124,10 @@ class HeadBook:
         self._write(head_line(signed) + b"\n")
         return signed
 
+    def check(self, federation: str, public_key: bytes) -> None:
+        """Return if the ledger continues all that was signed; raises as `sign` does."""
+        self._last(federation, public_key)
+
     def _last(self, federation: str, public_key: bytes) -> Signed | None:
         """The newest head, once the ledger is known to continue it."""
         heads = self.heads()
