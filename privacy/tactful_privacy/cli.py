@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from tactful_privacy.commands import bound, calibrate, epsilon, ledger, report, run
+from tactful_privacy.commands import bound, calibrate, epsilon, faults, ledger, report, run
 
 app = typer.Typer(
     pretty_exceptions_show_locals=False,
@@ -21,6 +21,7 @@ app.command()(epsilon.epsilon)
 app.command()(calibrate.calibrate)
 app.command()(bound.bound)
 app.command()(run.run)
+app.command()(faults.faults)
 app.command()(report.report)
 
 

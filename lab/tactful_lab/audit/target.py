@@ -10,7 +10,7 @@ vaults.
 """
 
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,10 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from tactful.federation import ContributionView, ParticipationPolicy, RoundParticipant
+from tactful.federation import ContributionView, HostRound, ParticipationPolicy, RoundParticipant
 from tactful.federation.canary_host import CanaryHost, own_noise
 from tactful.federation.flower import ParticipantFor, client_app
+from tactful_privacy.audit.faults import PlantedFault
 from tactful_privacy.audit.live import round_scores
 from tactful_privacy.audit.target import AuditRoundVoid, TargetFacts
 from tactful_privacy.errors import InvalidInput
@@ -34,6 +35,7 @@ from tactful_server.service import ModelSpec
 
 FEDERATION = "audited"
 AUDITOR = "auditor"
+MakeParticipant = Callable[[HostRound, Callable[[ContributionView], None] | None], RoundParticipant]
 MODEL_DIMENSION = 53
 """As the product's activity head has it."""
 CLIP_NORM = 0.4
@@ -194,6 +196,7 @@ class RehearsedTarget:
         hosts: by name, the light hosts; the auditor's is wrapped in ``auditor``.
         auditor: the canary host.
         participants: by name; a planted fault may replace one.
+        everybody_stays: whether nobody drops out; False is the claim's worst case.
         last: result of the last round.
     """
 
@@ -208,7 +211,8 @@ class RehearsedTarget:
         canaries = self.hosts[AUDITOR]
         self.auditor = CanaryHost(canaries, canaries.devices, np.zeros(setting.canaries, dtype=np.bool_))
         self._known: list[NDArray[np.int64]] = []
-        self.participants = {name: self._participant(name) for name in setting.names}
+        self.participants = {name: self.participant(name) for name in setting.names}
+        self.everybody_stays = False
         self.last: RoundResult | None = None
         self._before = self._after = self.server.office.current().digest
         self._facts = TargetFacts.of_plan(self.server.office.next_plan(self.server.directory))
@@ -222,10 +226,17 @@ class RehearsedTarget:
         self.server.enrol(sign(HostEntry(name, public, count), host.identity_key))
         return host
 
-    def _participant(self, name: str) -> RoundParticipant:
+    def participant(self, name: str, make: MakeParticipant = RoundParticipant) -> RoundParticipant:
+        """Return a participant for the host of that name: the product's, or one with a planted fault."""
         host = self.auditor if name == AUDITOR else self.hosts[name]
         colludes = name in self.setting.names[: self.setting.colluders]
-        return RoundParticipant(host, self._tell if colludes else None)
+        return make(host, self._tell if colludes else None)
+
+    def faults(self) -> Sequence[PlantedFault]:
+        """What can be planted in it; see `tactful_lab.audit.faults`."""
+        from tactful_lab.audit.faults import planted_faults
+
+        return planted_faults(self)
 
     def _tell(self, view: ContributionView) -> None:
         self._known.append(own_noise(view))
@@ -280,7 +291,7 @@ class RehearsedTarget:
 
     def _weather(self, exchange: Exchange) -> Fault | None:
         """The last n − n_min hosts are never heard again once they have given their shares."""
-        gone = exchange.host_id in self.setting.names[self.setting.n_min :]
+        gone = not self.everybody_stays and exchange.host_id in self.setting.names[self.setting.n_min :]
         return Fault.LOSE_REQUEST if gone and exchange.stage in ("contribution", "sign", "unmask") else None
 
     def close(self) -> None:

@@ -145,7 +145,11 @@ def _lists(round_: _Rehearsal) -> Iterator[Finding]:
     weak = round_.certificate(round_.listed(*round_.staying), round_.staying[:-1])
     yield Finding("certificate", _refuses(mine.unmask, weak, TooFewSignatures), "n_min - 1 signatures")
     one = _refuses(mine.sign, second.encode(), SecondSurvivorList)
-    answers = {host_id: round_.sessions[host_id].unmask(certificates[host_id]) for host_id in round_.staying}
+    try:
+        answers = {host_id: round_.sessions[host_id].unmask(certificates[host_id]) for host_id in round_.staying}
+    except TactfulError as error:  # no message can hold both kinds of share of one host
+        yield Finding("one_share", holds=False, seen=type(error).__name__)
+        return
     other = round_.certificate(second, second.survivors)
     one = one and _refuses(mine.unmask, other, SecondSurvivorList)
     yield Finding("one_list", one, "a second list to sign, and to unmask")
