@@ -168,7 +168,7 @@ class Federation:
         self.knows = Knowledge(self.round, self.honest)
         for host in self.traitors:
             secrets = self.sessions[host]._state.secrets
-            self.knows.add_secrets(secrets.mask_private, secrets.share_private)
+            self.knows.add_secrets(bytes(secrets.mask_private), bytes(secrets.share_private))
         self.truth = {
             host: tuple(np.array([random.randrange(-(2**20), 2**20) for _ in range(DIMENSION)]) for _ in range(2))
             for host in self.hosts

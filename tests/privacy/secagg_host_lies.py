@@ -59,7 +59,7 @@ def _sealed_again(world, sender, recipient, change):
     session, bundle = world.sessions[sender], ShareBundle.decode(Signed.decode(data).payload)
     plan_digest, keys_digest = bundle.plan_digest, bundle.keys_digest
     aad = keys.share_aad(plan_digest, keys_digest, sender, recipient)
-    key = session._share_key(sender, recipient)
+    key = session._shares_among._key(sender, recipient)
     sealed = dict(bundle.ciphertexts)
     plain = keys.unseal(key, sealed[recipient], aad, sender)
     sealed[recipient] = keys.seal(key, bytes(keys.NONCE_BYTES), change(plain), aad)

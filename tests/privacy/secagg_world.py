@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tactful_privacy.secagg import COLLECTING, Aggregator, HostSession
+from tactful_privacy.secagg import Aggregator, HostSession
 from tactful_privacy.secagg.testing import answer, make_plan, make_roster
 from tactful_privacy.wire import Signed, SurvivorCertificate, SurvivorList, sign, sign_survivors
 
@@ -30,11 +30,11 @@ class RoundWorld:
 
     def until(self, stage, drop=None):
         """Answer all stages before `stage`; `drop` maps hosts to the stage at which they fall silent."""
-        drop = drop or {}
+        drop, stages = drop or {}, self.aggregator.stages
         while self.aggregator.stage != stage:
             at = self.aggregator.stage
             for host, request in self.requests.items():
-                if host not in drop or COLLECTING.index(at) < COLLECTING.index(drop[host]):
+                if host not in drop or stages.index(at) < stages.index(drop[host]):
                     self.answers[at, host] = self.answer(host, at, request)
                     self.aggregator.accept(self.answers[at, host])
             self.requests = self.aggregator.close_stage()

@@ -12,7 +12,7 @@ from tactful_privacy.wire import (
     digest,
 )
 
-from . import secagg_host_lies, secagg_key_lies, secagg_list_lies  # noqa: F401 - they fill the table
+from . import secagg_graph_lies, secagg_host_lies, secagg_key_lies, secagg_list_lies  # noqa: F401 - they fill the table
 from .secagg_attack_table import ATTACKS, A
 from .secagg_world import DIMENSION, RoundWorld
 

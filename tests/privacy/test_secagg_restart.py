@@ -57,7 +57,7 @@ def test_damaged_state_is_refused(field):
     data = world.sessions[A].to_bytes()
     values = json.loads(data)
     del values[field]
-    for bad in (json.dumps(values).encode(), data[:-1], b"", b"[]", data.replace(b'"format": 1', b'"format": 2')):
+    for bad in (json.dumps(values).encode(), data[:-1], b"", b"[]", data.replace(b'"format": 2', b'"format": 3')):
         with pytest.raises(errors.StateUnreadable):
             HostSession.from_bytes(bad, world.identities[A])
 

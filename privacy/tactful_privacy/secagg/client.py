@@ -1,11 +1,20 @@
-"""A host's side of secure aggregation: five stages, pure, its state persistable between any two.
+"""A host's side of secure aggregation: five stages, or six with a committee; pure, and persistable between any two.
 
 After Bonawitz et al. (CCS 2017, doi 10.1145/3133956.3133982), active-adversary variant, with the consistency check
 made stricter: a host answers one survivor list per round, and reveals shares only against ≥ n_min signatures of
-survivors under that list. The Shamir threshold is n_min. Threat model: the server and up to t hosts may do anything.
+survivors under that list, which it verified itself or for which enough of the committee stand. Without a neighbour
+graph the Shamir threshold is n_min. Threat model: the server and up to t hosts may do anything.
 
 The caller must persist `HostSession.to_bytes` **before** it lets an answer out. Then, whatever happens, the same
 request gets the same bytes, and another request for that stage is refused.
+
+Secrets go as soon as no later stage needs them: the seed of polynomials and nonces once the shares are dealt; mask
+key, share key and self seed once the contribution is made; the shares held for others once they were answered with.
+What remains is what the server has seen. See `state` for what erasing cannot promise in Python.
+
+A share that does not decrypt makes its recipient refuse. It could go on without the sender, but then it would have
+to be believed when it complains, and a server could talk hosts into leaving others out one by one; a refusal costs
+one drop-out, and names the sender.
 """
 
 from collections.abc import Callable, Collection
@@ -16,19 +25,24 @@ from numpy.typing import NDArray
 
 from tactful_privacy.errors import TactfulError
 from tactful_privacy.secagg import errors, keys, masks, rules, shamir
+from tactful_privacy.secagg.sharing import Sharing
 from tactful_privacy.secagg.state import SessionState
 from tactful_privacy.wire import (
     Contribution,
+    EndorsedList,
     KeyDirectory,
     KeyOffer,
     KeyRing,
+    KeyView,
     RoundPlan,
     ShareBundle,
     ShareDelivery,
+    Signed,
     SurvivorCertificate,
     SurvivorList,
     UnmaskShares,
     digest,
+    endorse,
     sign,
     sign_survivors,
 )
@@ -73,6 +87,8 @@ class HostSession:
         self._identity = identity_private
         self._state = state or SessionState(plan.encode(), directory.encode(), host_id)
         self._ring: rules.Ring | None = None
+        self._sharing: Sharing | None = None
+        self._opened: tuple[bytes, dict[str, bytearray]] | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes, identity_private: Ed25519PrivateKey) -> "HostSession":
@@ -105,7 +121,7 @@ class HostSession:
     @property
     def mask_key(self) -> bytes:
         """This host's public mask key of the round, 32 bytes."""
-        return keys.public_key(self._state.secrets.mask_private)
+        return KeyOffer.decode(Signed.decode(self.offer()).payload).mask_key
 
     def answered(self, stage: str, request: bytes) -> bytes | None:
         """Return the stored answer to exactly this request, or None if the stage was not answered.
@@ -133,8 +149,10 @@ class HostSession:
         return self.answered("keys", b"") or self._record("keys", b"", self._make_offer())
 
     def _make_offer(self) -> bytes:
-        secrets = self._state.secrets
-        offer = KeyOffer(self._round.plan_digest, self._me, self.mask_key, keys.public_key(secrets.share_private))
+        mask_key, share_key = map(
+            keys.public_key, (self._state.secrets.mask_private, self._state.secrets.share_private)
+        )
+        offer = KeyOffer(self._round.plan_digest, self._me, mask_key, share_key)
         return sign(offer, self._identity).encode()
 
     # Stage 2: shares
@@ -143,54 +161,42 @@ class HostSession:
         """Verify the ring and return the signed `ShareBundle`.
 
         Args:
-            key_ring: an encoded `KeyRing`.
+            key_ring: an encoded `KeyRing`; under a neighbour graph, an encoded `KeyView`.
             seen: looks mask keys up among those of earlier rounds.
 
         Raises:
-            SecaggError: see `rules.Ring.open`; OwnOfferMissing, MaskKeyReused, WeakKey, SecondKeyRing, OutOfOrder.
+            SecaggError: see `rules.Ring.open` and `rules.Ring.open_view`; OwnOfferMissing, MaskKeyReused, WeakKey,
+                SecondKeyRing, OutOfOrder.
             WireError: the bytes do not decode.
         """
         if (stored := self.answered("shares", key_ring)) is not None:
             return stored
         self._require("keys")
-        message = KeyRing.decode(key_ring)
-        ring = rules.Ring.open(self._round, message)
-        if self._state.replies["keys"] not in message.offers:
+        ring = self._opened_ring(key_ring)
+        if ring.offers.get(self._me) != KeyOffer.decode(Signed.decode(self._state.replies["keys"]).payload):
             raise errors.OwnOfferMissing(f"of {self._me!r}", field="KeyRing.offers", remedy="include every answer")
         if reused := seen(tuple(offer.mask_key for offer in ring.offers.values())):
             names = sorted(host for host, offer in ring.offers.items() if offer.mask_key in reused)
             raise errors.MaskKeyReused(f"by {names}", field="KeyRing.offers", remedy="draw a fresh key every round")
         self._ring = ring
-        own = self._own_shares()
-        ciphertexts = [(host_id, self._sealed(host_id, b"".join(own[host_id]))) for host_id in sorted(own)]
+        own = self._shares_among.deal()
+        ciphertexts = [(host_id, self._shares_among.sealed(host_id, own[host_id])) for host_id in sorted(own)]
         bundle = ShareBundle(self._round.plan_digest, ring.digest, self._me, tuple(ciphertexts))
-        return self._record("shares", key_ring, sign(bundle, self._identity).encode())
+        reply = self._record("shares", key_ring, sign(bundle, self._identity).encode())
+        self._state.held[self._me] = bytearray(own[self._me])
+        self._state.secrets.erase("stream_seed")
+        return reply
 
-    def _sealed(self, recipient: str, plain: bytes) -> bytes:
-        plan_digest, keys_digest = self._round.plan_digest, self.ring.digest
-        if recipient == self._me:
-            return rules.seed_commitment(self._state.secrets.self_seed, plan_digest, keys_digest, self._me)
-        aad = keys.share_aad(plan_digest, keys_digest, self._me, recipient)
-        nonce = keys.derive(self._state.secrets.stream_seed, "nonce", plan_digest, keys_digest, recipient)
-        return keys.seal(self._share_key(self._me, recipient), nonce[: keys.NONCE_BYTES], plain, aad)
+    def _opened_ring(self, key_ring: bytes) -> rules.Ring:
+        if self._round.graph is None:
+            return rules.Ring.open(self._round, KeyRing.decode(key_ring))
+        return rules.Ring.open_view(self._round, KeyView.decode(key_ring), self._me)
 
-    def _own_shares(self) -> dict[str, tuple[bytes, bytes]]:
-        """Return, per host of the ring, its share of this host's self seed and of its mask key; the same every time."""
-        plan_digest, keys_digest, secrets = self._round.plan_digest, self.ring.digest, self._state.secrets
-        threshold = self.plan.share_threshold
-        seed = keys.derive(secrets.stream_seed, "polynomials", plan_digest, keys_digest, self._me)
-        need = shamir.randomness_needed(threshold)
-        stream = masks.key_stream(seed, 2 * need)
-        hosts = sorted(self.ring.offers)
-        places = [self._round.places[host_id] for host_id in hosts]
-        seeds = shamir.split(secrets.self_seed, threshold, places, stream[:need])
-        mask_keys = shamir.split(secrets.mask_private, threshold, places, stream[need:])
-        return dict(zip(hosts, zip(seeds, mask_keys, strict=True), strict=True))
-
-    def _share_key(self, sender: str, recipient: str) -> bytes:
-        peer = recipient if sender == self._me else sender
-        secret = keys.agree(self._state.secrets.share_private, self.ring.offers[peer].share_key, peer)
-        return keys.derive(secret, "share", self._round.plan_digest, self.ring.digest, sender, recipient)
+    @property
+    def _shares_among(self) -> Sharing:
+        if self._sharing is None:
+            self._sharing = Sharing(self._round, self.ring, self._me, self._state.secrets)
+        return self._sharing
 
     # Stage 3: contribution
 
@@ -227,47 +233,30 @@ class HostSession:
         masked = masks.wrap(encoded_sum) + masks.wrap(noise) + self._mask(ShareDelivery.decode(share_delivery).senders)
         packed = masked.astype("<u4").tobytes()
         message_ = Contribution(self._round.plan_digest, self.ring.digest, self._me, packed, self.plan.dimension)
-        return self._record("contribution", share_delivery, sign(message_, self._identity).encode())
+        reply = self._record("contribution", share_delivery, sign(message_, self._identity).encode())
+        self._state.held |= self._received(share_delivery)
+        self._state.secrets.erase("mask_private", "share_private", "self_seed")
+        self._sharing = self._opened = None
+        return reply
 
     def _mask(self, senders: Collection[str]) -> NDArray[np.uint32]:
         plan_digest, keys_digest, secrets = self._round.plan_digest, self.ring.digest, self._state.secrets
         total = masks.self_mask(secrets.self_seed, plan_digest, keys_digest, self._me, self.plan.dimension)
+        private = keys.private_key(secrets.mask_private)
         for peer in senders:
             if peer != self._me:
                 peer_key = self.ring.offers[peer].mask_key
-                total = total + masks.pairwise_mask(
-                    secrets.mask_private, self._me, peer, peer_key, plan_digest, keys_digest, self.plan.dimension
+                total += masks.pairwise_mask(
+                    private, self._me, peer, peer_key, plan_digest, keys_digest, self.plan.dimension
                 )
         return total
 
-    def _received(self, share_delivery: bytes) -> dict[str, tuple[bytes, bytes]]:
-        """Return, per share-sender, the two shares which this host holds of it."""
-        delivery = ShareDelivery.decode(share_delivery)
-        self._check_senders(delivery)
-        held = {self._me: self._own_shares()[self._me]}
-        for sender, sealed in delivery.ciphertexts:
-            aad = keys.share_aad(self._round.plan_digest, self.ring.digest, sender, self._me)
-            plain = keys.unseal(self._share_key(sender, self._me), sealed, aad, sender)
-            if len(plain) != 2 * shamir.SHARE_BYTES:
-                raise errors.WrongShare(f"from {sender!r}: wrong size", field="ciphertexts", remedy="void the round")
-            held[sender] = plain[: shamir.SHARE_BYTES], plain[shamir.SHARE_BYTES :]
-        return held
-
-    def _check_senders(self, delivery: ShareDelivery) -> None:
-        self._round.check_plan_digest(delivery.plan_digest, "ShareDelivery")
-        if delivery.keys_digest != self.ring.digest:
-            raise errors.WrongKeyRing("is of other keys", field="ShareDelivery.keys_digest", remedy="do not answer")
-        senders, field = set(delivery.senders), "ShareDelivery.senders"
-        if unknown := sorted(senders - self.ring.offers.keys()):
-            raise errors.UnknownHost(f"{unknown} offered no keys", field=field, remedy="deliver shares of the ring")
-        if self._me not in senders or {name for name, _ in delivery.ciphertexts} != senders - {self._me}:
-            message = "senders and ciphertexts do not match"
-            raise errors.MissingShare(message, field=field, remedy="deliver one share from every other sender")
-        if delivery.recipient != self._me:
-            raise errors.MissingShare(f"for {delivery.recipient!r}", field="recipient", remedy="deliver each its own")
-        if len(senders) < self.plan.n_min:
-            message = f"{len(senders)} hosts sent shares, {self.plan.n_min} are needed"
-            raise errors.TooFewHosts(message, field=field, remedy="void the round")
+    def _received(self, share_delivery: bytes) -> dict[str, bytearray]:
+        """Return the shares of the other senders; decrypted once for the check and the contribution after it."""
+        if self._opened is None or self._opened[0] != share_delivery:
+            held = self._shares_among.opened(ShareDelivery.decode(share_delivery))
+            self._opened = share_delivery, {sender: bytearray(pair) for sender, pair in held.items()}
+        return self._opened[1]
 
     # Stage 4: sign
 
@@ -291,42 +280,75 @@ class HostSession:
             raise errors.NotContributed(message, field="SurvivorList.survivors", remedy="do not answer")
         self._require("contribution")
         senders = ShareDelivery.decode(self._state.requests["contribution"]).senders
-        rules.check_list(self._round, self.ring.digest, frozenset(senders), listed)
+        rules.check_list(self._round, self.ring.digest, frozenset(senders), listed, self._me)
         if self._me not in listed.survivors:
             raise errors.NotListed(f"{self._me!r}", field="SurvivorList.survivors", remedy="ask survivors alone")
 
-    # Stage 5: unmask
+    # Stage 5, of the committee alone: endorse
+
+    def endorse(self, certificate: bytes) -> bytes:
+        """Return the `Endorsement` of a survivor list of which this host, of the committee, verified all signatures.
+
+        Raises:
+            SecaggError: NotInCommittee; see `sign` and `rules.check_certificate`.
+        """
+        if self._me not in self._round.committee:
+            raise errors.NotInCommittee(f"{self._me!r}", field="RoundPlan.committee", remedy="ask the committee alone")
+        self._require("contribution")
+        listed = self._certified(SurvivorCertificate.decode(certificate))
+        if "endorse" in self._state.replies:
+            return self._state.replies["endorse"]
+        self._accept_list(listed)
+        return self._record("endorse", certificate, endorse(digest(listed), self._me, self._identity).encode())
+
+    def _accept_list(self, listed: SurvivorList) -> None:
+        """Make a list that was checked the one list of the round, unless it is already."""
+        if self.answered("sign", encoded := listed.encode()) is None:
+            self._record("sign", encoded, sign_survivors(listed, self._me, self._identity).encode())
+
+    # Last stage: unmask
 
     def unmask(self, certificate: bytes) -> bytes:
         """Return the signed `UnmaskShares`: per share-sender one share, of the self seed or of the mask key.
 
         A host that missed the signing stage may still answer: the certificate's list then becomes its one list.
 
+        Args:
+            certificate: an encoded `SurvivorCertificate`; with a committee, an encoded `EndorsedList`.
+
         Raises:
-            SecaggError: see `rules.check_list` and `rules.check_certificate`; SecondSurvivorList.
+            SecaggError: see `rules.check_list`, `rules.check_certificate`, `rules.check_endorsed`; SecondSurvivorList.
         """
-        message = SurvivorCertificate.decode(certificate)
         self._require("contribution")
-        encoded = message.survivor_list.encode()
-        if self.answered("sign", encoded) is None:
-            self._check_listed(message.survivor_list)
-        rules.check_certificate(self._round, message)
+        message = (EndorsedList if self._round.committee else SurvivorCertificate).decode(certificate)
+        listed = self._certified(message)
         if "unmask" in self._state.replies:
             return self._state.replies["unmask"]
-        self.sign(encoded)
-        return self._record(
-            "unmask", certificate, sign(self._unmasking(message.survivor_list), self._identity).encode()
-        )
+        self._accept_list(listed)
+        reply = self._record("unmask", certificate, sign(self._unmasking(listed), self._identity).encode())
+        self._state.erase_held()
+        return reply
+
+    def _certified(self, message: SurvivorCertificate | EndorsedList) -> SurvivorList:
+        """Return the list for which n_min hosts stand, once it may be this host's one list."""
+        listed = message.survivor_list
+        if self.answered("sign", listed.encode()) is None:
+            self._check_listed(listed)
+        if isinstance(message, EndorsedList):
+            rules.check_endorsed(self._round, message)
+        else:
+            rules.check_certificate(self._round, message)
+        return listed
 
     def _unmasking(self, listed: SurvivorList) -> UnmaskShares:
-        held = sorted(self._received(self._state.requests["contribution"]).items())
-        survivors = set(listed.survivors)
+        survivors, size = set(listed.survivors), shamir.SHARE_BYTES
+        held = sorted(self._state.held.items())
         return UnmaskShares(
             self._round.plan_digest,
             digest(listed),
             self._me,
-            tuple((host_id, share[0]) for host_id, share in held if host_id in survivors),
-            tuple((host_id, share[1]) for host_id, share in held if host_id not in survivors),
+            tuple((host_id, bytes(pair[:size])) for host_id, pair in held if host_id in survivors),
+            tuple((host_id, bytes(pair[size:])) for host_id, pair in held if host_id not in survivors),
         )
 
     # Shared by the stages
@@ -340,7 +362,7 @@ class HostSession:
         """
         if self._ring is None:
             self._require("shares")
-            self._ring = rules.Ring.open(self._round, KeyRing.decode(self._state.requests["shares"]))
+            self._ring = rules.Ring.reopen(self._round, self._state.requests["shares"])
         return self._ring
 
     def _require(self, stage: str) -> None:

@@ -7,10 +7,11 @@
         ├── UnknownHost, NotAnswering               who is speaking
         ├── WrongPlan, WrongKeyRing, WrongHead      the message belongs to another round
         ├── OutOfOrder, SecondMessage, SecondKeyRing, SecondDelivery, SecondSurvivorList
-        ├── TooFewHosts, TooFewSurvivors, TooFewSignatures
-        ├── MaskKeyReused, DuplicateKey, WeakKey, OwnOfferMissing
+        ├── TooFewHosts, TooFewSurvivors, TooFewSignatures, TooFewEndorsements
+        ├── SurvivorsDisconnected                   a list that a neighbour graph could fall apart under
+        ├── MaskKeyReused, DuplicateKey, WeakKey, OwnOfferMissing, NotNeighbours, WrongProof
         ├── ListOutsideRoster, ListOutsideSenders, NotListed, NotContributed
-        ├── UnknownSigner, ForgedSignature, DuplicateSignature
+        ├── UnknownSigner, ForgedSignature, DuplicateSignature, NotInCommittee
         ├── WrongVector                             length or type of a vector
         ├── ShareUnreadable, WrongShare, MissingShare
         └── StateUnreadable                         persisted state that is not what was written
@@ -103,6 +104,36 @@ class TooFewSignatures(SecaggError):
     """A certificate carries fewer than n_min host signatures."""
 
     code = "too_few_signatures"
+
+
+class TooFewEndorsements(SecaggError):
+    """A survivor list carries fewer endorsements of the committee than the plan asks for."""
+
+    code = "too_few_endorsements"
+
+
+class SurvivorsDisconnected(SecaggError):
+    """So many neighbours are left out of a survivor list that parts of the sum could be opened alone."""
+
+    code = "survivors_disconnected"
+
+
+class NotInCommittee(SecaggError):
+    """A host which is not in the round's committee endorses, or is asked to endorse."""
+
+    code = "not_in_committee"
+
+
+class NotNeighbours(SecaggError):
+    """A message holds the keys or shares of a host with which this one shares nothing under the plan's graph."""
+
+    code = "not_neighbours"
+
+
+class WrongProof(SecaggError):
+    """The keys shown to a host are not those under the keys digest: others may have been shown other keys."""
+
+    code = "wrong_proof"
 
 
 class MaskKeyReused(SecaggError):

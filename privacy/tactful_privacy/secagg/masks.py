@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from numpy.typing import NDArray
 
-from tactful_privacy.secagg.keys import agree, derive
+from tactful_privacy.secagg.keys import Private, agree, derive
 
 _NONCE = bytes(16)
 
@@ -20,18 +20,20 @@ def mask(key: bytes, dimension: int) -> NDArray[np.uint32]:
     return np.frombuffer(key_stream(key, 4 * dimension), dtype="<u4").astype(np.uint32)
 
 
-def self_mask(seed: bytes, plan_digest: bytes, keys_digest: bytes, host_id: str, dimension: int) -> NDArray[np.uint32]:
+def self_mask(
+    seed: bytes | bytearray, plan_digest: bytes, keys_digest: bytes, host_id: str, dimension: int
+) -> NDArray[np.uint32]:
     """Return a host's own mask, from its 32-byte seed b."""
     return mask(derive(seed, "self-mask", plan_digest, keys_digest, host_id), dimension)
 
 
 def pairwise_mask(
-    private: bytes, me: str, peer: str, peer_public: bytes, plan_digest: bytes, keys_digest: bytes, dimension: int
+    private: Private, me: str, peer: str, peer_public: bytes, plan_digest: bytes, keys_digest: bytes, dimension: int
 ) -> NDArray[np.uint32]:
     """Return what ``me`` adds for ``peer``: the masks of both sides cancel modulo 2^32.
 
     Args:
-        private: the mask private key of ``me``, 32 bytes.
+        private: the mask private key of ``me``.
         me: host id; the lower id of a pair adds the mask, the higher subtracts it.
         peer: host id of the other.
         peer_public: its public mask key, 32 bytes.

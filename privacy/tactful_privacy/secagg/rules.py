@@ -1,17 +1,24 @@
 """What hosts and server both check about a round's messages. The hosts' checks are what the privacy claim rests on."""
 
 import hashlib
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from tactful_privacy.secagg import errors
+from tactful_privacy.secagg import errors, keytree
+from tactful_privacy.secagg.graph import Graph, committee_of
 from tactful_privacy.secagg.keys import derive
+from tactful_privacy.secagg.thresholds import window_floor
 from tactful_privacy.wire import (
     BadSignature,
+    EndorsedList,
+    Endorsement,
     KeyDirectory,
     KeyOffer,
     KeyRing,
+    KeyView,
     Message,
     RoundPlan,
     Signed,
@@ -19,12 +26,22 @@ from tactful_privacy.wire import (
     SurvivorList,
     SurvivorSignature,
     WrongSigner,
-    check_survivor_signature,
+    check_list_signature,
     digest,
     open_signed,
 )
 
 M = TypeVar("M", bound=Message)
+
+COLLECTING = ("keys", "shares", "contribution", "sign", "unmask")
+"""The stages in which hosts answer, in order; afterwards a round is ``opened`` or ``void``."""
+WITH_COMMITTEE = ("keys", "shares", "contribution", "sign", "endorse", "unmask")
+"""The same where the plan has a committee, which endorses the survivor list that all have signed."""
+
+
+def stages_of(plan: RoundPlan) -> tuple[str, ...]:
+    """Return the stages in which the hosts of a plan answer, in order."""
+    return WITH_COMMITTEE if plan.committee else COLLECTING
 
 
 @dataclass(frozen=True)
@@ -43,6 +60,25 @@ class Round:
     def places(self) -> dict[str, int]:
         """Each host's place in the roster, from 1: where its shares are evaluated."""
         return {host_id: place for place, host_id in enumerate(self.directory.host_ids, start=1)}
+
+    @cached_property
+    def graph(self) -> Graph | None:
+        """Who is whose neighbour; None pairs every host with every other."""
+        return Graph.of(self.plan, self.directory) if self.plan.neighbours else None
+
+    @cached_property
+    def committee(self) -> frozenset[str]:
+        """The hosts which verify the certificate for the others; empty if every host does."""
+        return committee_of(self.plan, self.directory)
+
+    @property
+    def fewest(self) -> int:
+        """With how many hosts, itself included, a host must share at least: n_min, or the share threshold."""
+        return self.plan.share_threshold if self.graph else self.plan.n_min
+
+    def sharers(self, host_id: str, present: AbstractSet[str]) -> AbstractSet[str]:
+        """Return those of the present hosts that share with this one: itself and its neighbours, or all."""
+        return present if self.graph is None else present & (self.graph.neighbours(host_id) | {host_id})
 
     @cached_property
     def identities(self) -> dict[str, bytes]:
@@ -105,21 +141,52 @@ class Ring:
             SecaggError: one of WrongPlan, UnknownHost, ForgedSignature, SecondMessage, DuplicateKey, TooFewHosts.
         """
         round_.check_plan_digest(ring.plan_digest, "KeyRing")
-        offers: dict[str, KeyOffer] = {}
-        for data in ring.offers:
-            offer = open_offer(round_, data)
-            if offer.host_id in offers:
-                raise errors.SecondMessage(
-                    f"two offers of {offer.host_id!r}", field="KeyRing.offers", remedy="take one"
-                )
-            offers[offer.host_id] = offer
-        keys = [key for offer in offers.values() for key in (offer.mask_key, offer.share_key)]
-        if len(set(keys)) != len(keys):
-            raise errors.DuplicateKey("a key stands twice", field="KeyRing.offers", remedy="draw every key afresh")
-        if len(offers) < round_.plan.n_min:
-            message = f"{len(offers)} hosts offered keys, {round_.plan.n_min} are needed"
-            raise errors.TooFewHosts(message, field="KeyRing.offers", remedy="void the round and try again later")
-        return cls(digest(ring), offers)
+        return cls(digest(ring), _opened(round_, ring.offers))
+
+    @classmethod
+    def open_view(cls, round_: Round, view: KeyView, me: str) -> "Ring":
+        """Verify a host's own part of the keys under the plan's graph, and that it is the one under the keys digest.
+
+        Raises:
+            SecaggError: as `open`, or NotNeighbours, WrongProof.
+        """
+        round_.check_plan_digest(view.plan_digest, "KeyView")
+        offers = _opened(round_, view.offers)
+        circle = round_.sharers(me, round_.places.keys())
+        if strangers := sorted(offers.keys() - circle):
+            message = f"keys of {strangers}"
+            raise errors.NotNeighbours(
+                message, field="KeyView.offers", remedy="send the keys of the graph's neighbours"
+            )
+        known = dict(zip((round_.places[host_id] - 1 for host_id in offers), view.offers, strict=True))
+        absent = [round_.places[host_id] - 1 for host_id in circle - offers.keys()]
+        size = len(round_.directory.entries)
+        keytree.check(view.keys_digest, round_.plan_digest, size, known, absent, view.proof)
+        return cls(view.keys_digest, offers)
+
+    @classmethod
+    def reopen(cls, round_: Round, accepted: bytes) -> "Ring":
+        """Return the ring of bytes that this host verified and stored: no signature is checked again."""
+        message = KeyView.decode(accepted) if round_.graph else KeyRing.decode(accepted)
+        offers = [KeyOffer.decode(Signed.decode(data).payload) for data in message.offers]
+        keys_digest = message.keys_digest if isinstance(message, KeyView) else digest(message)
+        return cls(keys_digest, {offer.host_id: offer for offer in offers})
+
+
+def _opened(round_: Round, signed: Iterable[bytes]) -> dict[str, KeyOffer]:
+    offers: dict[str, KeyOffer] = {}
+    for data in signed:
+        offer = open_offer(round_, data)
+        if offer.host_id in offers:
+            raise errors.SecondMessage(f"two offers of {offer.host_id!r}", field="KeyRing.offers", remedy="take one")
+        offers[offer.host_id] = offer
+    keys = [key for offer in offers.values() for key in (offer.mask_key, offer.share_key)]
+    if len(set(keys)) != len(keys):
+        raise errors.DuplicateKey("a key stands twice", field="KeyRing.offers", remedy="draw every key afresh")
+    if len(offers) < round_.fewest:
+        message = f"{len(offers)} hosts offered keys, {round_.fewest} are needed"
+        raise errors.TooFewHosts(message, field="KeyRing.offers", remedy="void the round and try again later")
+    return offers
 
 
 def seed_commitment(seed: bytes, plan_digest: bytes, keys_digest: bytes, host_id: str) -> bytes:
@@ -130,11 +197,21 @@ def seed_commitment(seed: bytes, plan_digest: bytes, keys_digest: bytes, host_id
     return hashlib.sha256(derive(seed, "seed-commitment", plan_digest, keys_digest, host_id)).digest()
 
 
-def check_list(round_: Round, keys_digest: bytes, senders: frozenset[str], listed: SurvivorList) -> None:
+def check_list(
+    round_: Round, keys_digest: bytes, senders: AbstractSet[str], listed: SurvivorList, me: str | None = None
+) -> None:
     """Raise unless the list belongs to this round, lies within roster and share-senders, and names ≥ n_min hosts.
 
+    Args:
+        round_: plan and roster.
+        keys_digest: of the keys that were shown.
+        senders: the share-senders, under a graph those among the host's neighbours.
+        listed: the list.
+        me: the host that checks; None for the server, which knows all senders.
+
     Raises:
-        SecaggError: WrongPlan, WrongKeyRing, WrongHead, ListOutsideRoster, ListOutsideSenders or TooFewSurvivors.
+        SecaggError: WrongPlan, WrongKeyRing, WrongHead, ListOutsideRoster, ListOutsideSenders, TooFewSurvivors or
+            SurvivorsDisconnected.
     """
     round_.check_plan_digest(listed.plan_digest, "SurvivorList")
     if listed.keys_digest != keys_digest:
@@ -144,20 +221,34 @@ def check_list(round_: Round, keys_digest: bytes, senders: frozenset[str], liste
     named = frozenset(listed.survivors)
     if outside := sorted(named - round_.places.keys()):
         raise errors.ListOutsideRoster(f"names {outside}", field="SurvivorList.survivors", remedy="do not answer")
-    if outside := sorted(named - senders):
+    near = named if me is None else round_.sharers(me, named)
+    if outside := sorted(near - senders):
         raise errors.ListOutsideSenders(f"names {outside}", field="SurvivorList.survivors", remedy="do not answer")
     if len(named) < round_.plan.n_min:
         message = f"{len(named)} survivors, {round_.plan.n_min} are needed"
         raise errors.TooFewSurvivors(message, field="SurvivorList.survivors", remedy="void the round")
+    _check_connected(round_, named)
 
 
-def check_survivor(round_: Round, signature: SurvivorSignature, listed: SurvivorList) -> None:
-    """Raise `ForgedSignature` unless the roster's key of the signer signed exactly this list."""
+def _check_connected(round_: Round, survivors: AbstractSet[str]) -> None:
+    """Raise unless no t colluding hosts can cut the survivors' graph; see `thresholds`, second event."""
+    if round_.graph is None:
+        return
+    plan = round_.plan
+    floor = window_floor(len(round_.directory.entries), plan.colluders, plan.neighbours)
+    thinnest = round_.graph.thinnest(survivors)
+    if thinnest < floor:
+        message = f"{thinnest} survivors on some {round_.graph.reach} places of the ring, {floor} are needed"
+        raise errors.SurvivorsDisconnected(message, field="SurvivorList.survivors", remedy="void the round")
+
+
+def check_survivor(round_: Round, signature: SurvivorSignature | Endorsement, list_digest: bytes) -> None:
+    """Raise `ForgedSignature` unless the roster's key of the signer signed exactly the list of this digest."""
     try:
-        check_survivor_signature(signature, listed, round_.identity(signature.host_id))
+        check_list_signature(signature, list_digest, round_.identity(signature.host_id))
     except BadSignature as error:
         message = f"of {signature.host_id!r}: {error}"
-        raise errors.ForgedSignature(message, field="SurvivorSignature", remedy="do not answer") from error
+        raise errors.ForgedSignature(message, field=type(signature).__name__, remedy="do not answer") from error
 
 
 def check_certificate(round_: Round, certificate: SurvivorCertificate) -> None:
@@ -170,14 +261,32 @@ def check_certificate(round_: Round, certificate: SurvivorCertificate) -> None:
     """
     field = "SurvivorCertificate.signatures"
     seen: set[str] = set()
+    survivors, list_digest = set(certificate.survivor_list.survivors), digest(certificate.survivor_list)
     for signature in certificate.signatures:
         signer = signature.host_id
-        if signer not in certificate.survivor_list.survivors or signer not in round_.identities:
+        if signer not in survivors or signer not in round_.identities:
             raise errors.UnknownSigner(f"{signer!r} is no survivor", field=field, remedy="do not answer")
         if signer in seen:
             raise errors.DuplicateSignature(f"{signer!r} signed twice", field=field, remedy="do not answer")
         seen.add(signer)
-        check_survivor(round_, signature, certificate.survivor_list)
+        check_survivor(round_, signature, list_digest)
     if len(seen) < round_.plan.n_min:
         message = f"{len(seen)} signatures, {round_.plan.n_min} are needed"
         raise errors.TooFewSignatures(message, field=field, remedy="ask more survivors to sign")
+
+
+def check_endorsed(round_: Round, endorsed: EndorsedList) -> None:
+    """Raise unless ≥ ``committee_threshold`` different members of the committee endorsed exactly this list.
+
+    Raises:
+        SecaggError: NotInCommittee, ForgedSignature or TooFewEndorsements.
+    """
+    field, list_digest = "EndorsedList.endorsements", digest(endorsed.survivor_list)
+    for endorsement in endorsed.endorsements:
+        if endorsement.host_id not in round_.committee:
+            message = f"{endorsement.host_id!r} is no member"
+            raise errors.NotInCommittee(message, field=field, remedy="do not answer")
+        check_survivor(round_, endorsement, list_digest)
+    if len(endorsed.endorsements) < max(round_.plan.committee_threshold, 1):
+        message = f"{len(endorsed.endorsements)} endorsements, {round_.plan.committee_threshold} are needed"
+        raise errors.TooFewEndorsements(message, field=field, remedy="ask more members to endorse")

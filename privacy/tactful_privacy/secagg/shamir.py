@@ -5,6 +5,7 @@ recipient's place in the roster, counted from 1; 33 bytes, big-endian. Nothing h
 protocol compares a rebuilt secret with what its owner committed to.
 """
 
+import math
 from collections.abc import Sequence
 
 from tactful_privacy.errors import InvalidInput
@@ -22,7 +23,7 @@ def randomness_needed(threshold: int) -> int:
     return COEFFICIENT_BYTES * (threshold - 1)
 
 
-def split(secret: bytes, threshold: int, places: Sequence[int], randomness: bytes) -> tuple[bytes, ...]:
+def split(secret: bytes | bytearray, threshold: int, places: Sequence[int], randomness: bytes) -> tuple[bytes, ...]:
     """Return one 33-byte share per place.
 
     Args:
@@ -62,15 +63,23 @@ def weights(places: Sequence[int]) -> tuple[int, ...]:
     """
     if len(set(places)) != len(places):
         raise InvalidInput("repeat", field="places", remedy="give each place once")
-    out = []
-    for here in places:
-        numerator = denominator = 1
-        for other in places:
-            if other != here:
-                numerator = numerator * other % PRIME
-                denominator = denominator * (other - here) % PRIME
-        out.append(numerator * pow(denominator, -1, PRIME) % PRIME)
-    return tuple(out)
+    product = math.prod(places) % PRIME
+    # Weight of x: Π other/(other − x) = Π all / (x·Π(other − x)).
+    below = [here * math.prod(other - here for other in places if other != here) % PRIME for here in places]
+    return tuple(product * inverse % PRIME for inverse in _inverses(below))
+
+
+def _inverses(values: Sequence[int]) -> list[int]:
+    """Return the inverses modulo the prime with one inversion (Montgomery's trick)."""
+    before = [1]
+    for value in values:
+        before.append(before[-1] * value % PRIME)
+    rest = pow(before[-1], -1, PRIME)
+    out = [0] * len(values)
+    for at in range(len(values) - 1, -1, -1):
+        out[at] = rest * before[at] % PRIME
+        rest = rest * values[at] % PRIME
+    return out
 
 
 def check_share(share: bytes) -> None:

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from tactful_privacy.secagg.client import HostSession
-from tactful_privacy.secagg.server import COLLECTING, Aggregator
+from tactful_privacy.secagg.server import Aggregator
+from tactful_privacy.secagg.thresholds import recommended
 from tactful_privacy.wire import Block, HostEntry, KeyDirectory, RoundPlan, digest
 
 Vectors = Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64]]]
@@ -32,7 +33,10 @@ def make_roster(n_hosts: int, planned_devices: int = 10) -> tuple[KeyDirectory, 
 def make_plan(
     directory: KeyDirectory, *, n_min: int, colluders: int = 1, dimension: int = 8, **changes: Any
 ) -> RoundPlan:
-    """Return a plan for the roster; ``changes`` replace single fields and are not checked for sense."""
+    """Return a plan for the roster; ``changes`` replace single fields and are not checked for sense.
+
+    For a neighbour graph pass ``**graph_fields(...)``, or ``neighbours`` and ``share_threshold`` by hand.
+    """
     clip_units, variance = 400_000, 10**13
     honest = max(n_min - colluders, 1)
     fields: dict[str, Any] = {
@@ -62,6 +66,13 @@ def make_plan(
     return RoundPlan(**(fields | changes))
 
 
+def graph_fields(n_hosts: int, n_min: int, colluders: int = 1) -> dict[str, int]:
+    """Return the recommended graph and committee as fields for `make_plan`."""
+    found = recommended(n_hosts, n_min, colluders)
+    names = ("neighbours", "share_threshold", "committee", "committee_threshold")
+    return {name: getattr(found, name) for name in names}
+
+
 def drive(
     aggregator: Aggregator,
     sessions: Mapping[str, HostSession],
@@ -77,13 +88,14 @@ def drive(
         last_stage: of hosts which drop out, the first stage that they no longer answer.
 
     Raises:
-        TooFewSurvivors: the round is void.
+        TooFewSurvivors, SurvivorsDisconnected, TooFewEndorsements: the round is void.
     """
-    gone = {host_id: COLLECTING.index(stage) for host_id, stage in (last_stage or {}).items()}
+    stages = aggregator.stages
+    gone = {host_id: stages.index(stage) for host_id, stage in (last_stage or {}).items()}
     requests: Mapping[str, bytes] = dict.fromkeys(sessions, b"")
-    for number, stage in enumerate(COLLECTING):
+    for number, stage in enumerate(stages):
         for host_id, request in requests.items():
-            if gone.get(host_id, len(COLLECTING)) > number:
+            if gone.get(host_id, len(stages)) > number:
                 aggregator.accept(answer(sessions[host_id], stage, request, vectors[host_id]))
         if stage != "unmask":
             requests = aggregator.close_stage()
@@ -100,4 +112,6 @@ def answer(
         return session.shares(request)
     if stage == "contribution":
         return session.contribution(request, *vectors)
+    if stage == "endorse":
+        return session.endorse(request)
     return session.sign(request) if stage == "sign" else session.unmask(request)
