@@ -1,5 +1,6 @@
 """Fair coins, guesses that see scores alone, a fixed number of them, and why each canary has its own coordinate."""
 
+import json
 import math
 
 import numpy as np
@@ -59,6 +60,26 @@ def test_random_unit_canaries_drown_each_other():
     assert crowded.estimate_holds
     halved = rng.normal(size=m) / (2 * THEORY_MU)
     assert not evaluate(inserted + halved, inserted, theory_mu=THEORY_MU).holds
+
+
+def test_no_noise_at_all_is_refuted_and_its_infinite_figures_are_null():
+    """Scores that are the coins: every guess right, an infinite estimate, JSON without infinities."""
+    inserted = canaries.choose(1000)
+    result = evaluate(inserted.astype(float), inserted, theory_mu=THEORY_MU)
+    assert result.correct == result.guesses
+    assert not result.holds
+    assert not result.estimate_holds
+    told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert told["gaussian_mu_estimate"] is told["gaussian_epsilon_estimate"] is None
+    assert told["f_dp_mu"] == result.f_dp_mu > THEORY_MU
+
+
+def test_a_claim_without_noise_cannot_be_refuted():
+    """An infinite μ allows everything; the result says so without an error."""
+    inserted = canaries.choose(100)
+    result = evaluate(inserted.astype(float), inserted, theory_mu=math.inf)
+    assert result.holds
+    assert result.to_dict()["theory_epsilon"] is None
 
 
 @pytest.mark.parametrize(

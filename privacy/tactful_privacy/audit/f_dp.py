@@ -19,7 +19,6 @@ confidence 1 − τ.
 """
 
 from tactful_privacy.audit.one_run import check_counts
-from tactful_privacy.errors import InvalidInput
 from tactful_privacy.validate import at_least, fraction
 
 _TOLERANCE = 1e-7
@@ -81,42 +80,3 @@ def mu_lower_bound(canaries: int, guesses: int, correct: int, confidence: float 
         else:
             high = middle
     return low
-
-
-def epsilon_of_mu(mu: float, delta: float) -> float:
-    """Return the exact ε at ``delta`` of μ-GDP, the root of Φ(μ/2 − ε/μ) − e^ε·Φ(−μ/2 − ε/μ) = δ.
-
-    arXiv:1905.02383, Corollary 1.
-
-    Raises:
-        InvalidInput: μ below 0 or δ out of range.
-    """
-    fraction(delta=delta)
-    at_least(0, mu=mu)
-    if mu == float("inf"):
-        raise InvalidInput("is infinite", field="mu", remedy="a release without noise has no epsilon")
-    low, high = 0.0, 1.0
-    if _delta_of_mu(mu, low) <= delta:
-        return 0.0
-    while _delta_of_mu(mu, high) > delta:
-        low, high = high, 2 * high
-    while True:
-        middle = (low + high) / 2
-        if not low < middle < high:
-            return high
-        if _delta_of_mu(mu, middle) > delta:
-            low = middle
-        else:
-            high = middle
-
-
-def _delta_of_mu(mu: float, epsilon: float) -> float:
-    """The second term is e^ε times a tail: its logarithm is taken, since either factor may leave the floats."""
-    import math
-
-    from scipy.special import log_ndtr, ndtr
-
-    if mu == 0:
-        return 0.0
-    tail = float(log_ndtr(-mu / 2 - epsilon / mu)) + epsilon
-    return float(ndtr(mu / 2 - epsilon / mu)) - math.exp(tail)

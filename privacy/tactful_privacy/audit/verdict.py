@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tactful_privacy.accounting.gaussian import epsilon_of_mu
 from tactful_privacy.accounting.zcdp import epsilon as zcdp_epsilon
 from tactful_privacy.audit import canaries, estimates, f_dp, one_run
 
@@ -99,10 +100,10 @@ def evaluate(
         correct=correct,
         one_run_epsilon=one_run.epsilon_lower_bound(m, r, correct, delta, confidence),
         f_dp_mu=mu,
-        f_dp_epsilon=f_dp.epsilon_of_mu(mu, delta),
+        f_dp_epsilon=epsilon_of_mu(mu, delta),
         gaussian_mu_estimate=estimate.mu,
         gaussian_mu_estimate_low=estimate.low,
-        gaussian_epsilon_estimate=f_dp.epsilon_of_mu(max(estimate.mu, 0.0), delta),
+        gaussian_epsilon_estimate=epsilon_of_mu(max(estimate.mu, 0.0), delta),
         clopper_pearson_epsilon_estimate=estimates.clopper_pearson_epsilon(scores, inserted, delta, confidence),
         theory_mu=theory_mu,
         theory_epsilon=zcdp_epsilon(theory_mu**2 / 2, delta),

@@ -20,6 +20,7 @@ def bound(
     one_run_epsilon: Steinke, Nasr and Jagielski, arXiv:2305.08846. f_dp_mu: Mahloujifar, Melis and Chaudhuri,
     arXiv:2410.22235, for Gaussian differential privacy; f_dp_epsilon is the epsilon of that mu.
     """
+    from tactful_privacy.accounting.gaussian import epsilon_of_mu
     from tactful_privacy.audit import f_dp, one_run
 
     with bad_input_exits_2():
@@ -27,7 +28,7 @@ def bound(
         figures = {
             "one_run_epsilon": one_run.epsilon_lower_bound(canaries, guesses, correct, delta, confidence),
             "f_dp_mu": mu,
-            "f_dp_epsilon": f_dp.epsilon_of_mu(mu, delta),
+            "f_dp_epsilon": epsilon_of_mu(mu, delta),
         }
     if as_json:
         print_json(figures)
