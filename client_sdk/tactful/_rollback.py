@@ -4,7 +4,7 @@ The vault's number is written in the transaction of the change, the keeper's aft
 keeper never runs ahead of the vault's true history: a keeper ahead means that an older copy of the vault was put back.
 """
 
-import os
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tactful.vault import Vault
     from tactful.vault_rounds import RoundStore
 
-_ID_BYTES: Final = 8
+_DOMAIN: Final = b"tactful/v1/vault-counter\0"
+_NAME_DIGITS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,22 @@ class Gap:
 
 
 class RollbackGuard:
-    """Compares and advances the two numbers; without a keeper it counts nothing and never freezes."""
+    """Compares and advances the two numbers; without a keeper it counts nothing and never freezes.
 
-    def __init__(self, vault: "Vault", rounds: "RoundStore") -> None:
+    Args:
+        vault: whose number it is.
+        rounds: keeps the number in it.
+        public_key: the host's; names the vault to the keeper.
+    """
+
+    def __init__(self, vault: "Vault", rounds: "RoundStore", public_key: bytes) -> None:
         self._vault = vault
+        # By the host's key, which is as old as the vault: every backup of it goes by the same name.
+        self._name = hashlib.sha256(_DOMAIN + public_key).hexdigest()[:_NAME_DIGITS]
         self._rounds = rounds
         provider = vault.provider
         # A vault in memory cannot be put back, and shares its key's provider with nobody.
         self._keeper = provider if isinstance(provider, RollbackCounter) and vault.path is not None else None
-        self._id = ""
 
     @property
     def kept(self) -> bool:
@@ -61,7 +69,7 @@ class RollbackGuard:
         """Return both numbers, the keeper's read first: it may lag behind a writer, but never lead."""
         if self._keeper is None:
             return Gap(0, 0)
-        kept = self._keeper.counter(self._name())
+        kept = self._keeper.counter(self._name)
         return Gap(self._number(), kept)
 
     def require_current(self) -> None:
@@ -113,7 +121,7 @@ class RollbackGuard:
         with self._vault.transaction():  # one process at a time
             gap = self.gap()
             if gap.kept is not None and gap.kept < gap.vault:
-                self._keeper.advance(self._name(), gap.vault)
+                self._keeper.advance(self._name, gap.vault)
 
     def accept(self) -> None:
         """Take the vault for current as it is, and the higher of the numbers for both."""
@@ -122,23 +130,18 @@ class RollbackGuard:
             if self._keeper is not None and gap.rolled_back:
                 number = max(gap.vault, gap.kept or 0)
                 self._rounds.save_note("counter", b"%d" % number)
-                self._keeper.advance(self._name(), number)
+                self._keeper.advance(self._name, number)
 
     def _ready(self) -> bool:
         """Whether the number is kept; the first use finds out if it can be, for a key may lie in a read-only folder."""
         if self._keeper is None:
             return False
-        if self._keeper.counter(self._name()) is None and self._number() == 0:
+        if self._keeper.counter(self._name) is None and self._number() == 0:
             try:
-                self._keeper.advance(self._name(), 0)
+                self._keeper.advance(self._name, 0)
             except KeyProblem:
                 self._keeper = None
         return self._keeper is not None
 
     def _number(self) -> int:
         return self._rounds.number("counter")
-
-    def _name(self) -> str:
-        if not self._id:
-            self._id = self._rounds.host_secret("vault_id", os.urandom(_ID_BYTES)).hex()
-        return self._id

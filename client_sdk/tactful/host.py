@@ -62,7 +62,6 @@ class Host:
     ) -> None:
         self.vault = vault
         self.rounds = RoundStore(vault)
-        self.guard = RollbackGuard(vault, self.rounds)
         self.clock = clock
         self.timezone = timezone
         self.settings = settings
@@ -75,6 +74,7 @@ class Host:
         self._version = vault.data_version()
         seed = self.rounds.host_secret("identity", os.urandom(32))
         self._identity = Ed25519PrivateKey.from_private_bytes(seed)
+        self.guard = RollbackGuard(vault, self.rounds, self.public_key)
         self._shelf = ModelShelf(self.rounds)
 
     @classmethod

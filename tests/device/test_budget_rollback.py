@@ -281,3 +281,56 @@ def test_a_key_in_a_folder_without_permission_keeps_no_counter(tmp_path, monkeyp
     with open_host(tmp_path) as host:
         assert not host.status()["rolled_back"]
         assert answer(side_of(host), 2) == ["1"]
+
+
+class Chip(MemoryKey):
+    """A key store with a monotonic counter, as a KMS or a secure element offers it."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers, self.raised = {}, []
+
+    def counter(self, vault):
+        return self.numbers.get(vault)
+
+    def advance(self, vault, to):
+        self.raised.append(to)
+        self.numbers[vault] = max(to, self.numbers.get(vault, 0))
+
+
+def test_a_key_store_with_a_counter_of_its_own(tmp_path):
+    """Any provider with the two methods is asked: the counter rises by one a change, after the spend is on disk."""
+    chip, folder = Chip(), tmp_path / "host"
+    folder.mkdir()
+    with open_host(folder, keys=chip) as host:
+        person(host)
+        host.vault.checkpoint()
+        kept = back_up(folder)
+        for number in (1, 2):
+            answer(side_of(host), number)
+    assert chip.raised == [0, 1, 2]
+    put_back(folder, kept)
+    with open_host(folder, keys=chip) as host, pytest.raises(VaultRolledBack, match="2 changes"):
+        host.guard.require_current()
+
+
+def test_the_operating_systems_key_store_keeps_the_counter(tmp_path, monkeypatch):
+    """Through the package keyring the counter is an entry of its own beside the key's, and only rises."""
+    entries = {}
+
+    class Ring:
+        get_password = staticmethod(lambda service, name: entries.get((service, name)))
+        set_password = staticmethod(lambda service, name, value: entries.update({(service, name): value}))
+
+    monkeypatch.setattr("tactful.keys.KeyringKey._keyring", lambda self: Ring)
+    with open_host(tmp_path, keys="keyring:shop") as host:
+        person(host)
+        for number in (1, 2):
+            answer(side_of(host), number)
+        [name] = [name for _, name in entries if name.startswith("counter-")]
+        assert entries["shop", name] == "2"
+        host.vault.provider.advance(name.removeprefix("counter-"), 1)
+        assert entries["shop", name] == "2"
+        entries["shop", name] = "-1"
+        with pytest.raises(KeyMalformed):
+            host.status()
