@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 from scipy.special import ndtri
 from scipy.stats import norm
 
-from tactful_privacy.audit.f_dp import mu_lower_bound, refutes
+from tactful_privacy.audit.f_dp import mu_lower_bound, p_value, refutes
 from tactful_privacy.errors import InvalidInput
 
 SETTINGS = [(1000, 266, 219), (1000, 266, 250), (1000, 100, 75), (500, 500, 400), (100, 30, 30), (40, 12, 11)]
@@ -70,11 +70,16 @@ def largest_chance(mu, m, r, v):
 )
 def test_recursion_solves_the_whole_problem(m, r, v, mu):
     """No distribution of right guesses that the hypothesis allows beats the recursion's chance (linear programme)."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if refutes(mu, m, r, v, 1 - middle) else (middle, high)
-    assert low == pytest.approx(largest_chance(mu, m, r, v), abs=1e-4)
+    assert p_value(mu, m, r, v) == pytest.approx(largest_chance(mu, m, r, v), abs=1e-4)
+
+
+@pytest.mark.parametrize(("m", "r", "v"), SETTINGS)
+def test_p_value_agrees_with_the_bound(m, r, v):
+    """At the bound's own μ the p-value is 5 %; above it larger, below it smaller, and never zero."""
+    bound = mu_lower_bound(m, r, v)
+    assert p_value(bound, m, r, v) == pytest.approx(0.05, rel=1e-4)
+    assert 0 < p_value(bound * 0.5, m, r, v) < 0.05 < p_value(bound * 1.5, m, r, v) <= 1
+    assert p_value(bound, m, r, 0) == 1
 
 
 def test_a_coin_tosser_proves_nothing():

@@ -18,6 +18,8 @@ H_{i} ≥ max(H_{i+1}, b⁻¹(R_{i+1})) and R_i = R_{i+1} + (i/(r − i))·(H_i 
 confidence 1 − τ.
 """
 
+import math
+
 from tactful_privacy.audit.one_run import check_counts
 from tactful_privacy.validate import at_least, fraction
 
@@ -38,12 +40,45 @@ def refutes(mu: float, canaries: int, guesses: int, correct: int, confidence: fl
     Raises:
         InvalidInput: an argument is out of range.
     """
-    from scipy.special import ndtr, ndtri
-
     check_counts(canaries, guesses, correct)
     at_least(0, mu=mu)
     fraction(confidence=confidence)
-    tau = 1 - confidence
+    return _impossible(1 - confidence, mu, canaries, guesses, correct)
+
+
+def p_value(mu: float, canaries: int, guesses: int, correct: int) -> float:
+    """Return the bound on the chance of at least ``correct`` right guesses under μ-GDP, to 1e-9 of itself, from above.
+
+    What is impossible with a chance of τ is so with every larger one (shown in the tests by a linear programme), so the
+    bound is where impossibility begins.
+
+    Args:
+        mu: the hypothesis, ≥ 0.
+        canaries: m, each in by a fair coin.
+        guesses: r, fixed beforehand.
+        correct: v.
+
+    Raises:
+        InvalidInput: an argument is out of range.
+    """
+    check_counts(canaries, guesses, correct)
+    at_least(0, mu=mu)
+    low, high = 1e-300, 1.0
+    if not _impossible(high, mu, canaries, guesses, correct):
+        return 1.0
+    while high > low * (1 + 1e-9):
+        middle = math.sqrt(low * high)
+        if _impossible(middle, mu, canaries, guesses, correct):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _impossible(tau: float, mu: float, canaries: int, guesses: int, correct: int) -> bool:
+    """Whether no distribution of right guesses that μ-GDP allows gives P[W ≥ v] = τ."""
+    from scipy.special import ndtr, ndtri
+
     right, wrong = tau * correct / canaries, tau * (guesses - correct) / canaries
     for i in range(correct - 1, -1, -1):
         needed = float(ndtr(ndtri(right) - mu))

@@ -41,6 +41,7 @@ class AuditResult:
         delta: the δ beside every ε.
         holds: whether the claim stands: ``f_dp_mu`` ≤ ``theory_mu``. The one test that decides, so nothing is to be
             corrected within one audit.
+        p_value: bound on the chance of so many right guesses if the claim were true; for `multiple.holm`.
         estimate_holds: whether ``gaussian_mu_estimate_low`` ≤ ``theory_mu``.
         confidence: of every bound.
     """
@@ -59,6 +60,7 @@ class AuditResult:
     theory_epsilon: float
     delta: float
     holds: bool
+    p_value: float
     estimate_holds: bool
     confidence: float = CONFIDENCE
 
@@ -109,6 +111,7 @@ def evaluate(
         theory_epsilon=zcdp_epsilon(theory_mu**2 / 2, delta),
         delta=delta,
         holds=mu <= theory_mu,
+        p_value=f_dp.p_value(theory_mu, m, r, correct),
         estimate_holds=estimate.low <= theory_mu,
         confidence=confidence,
     )
