@@ -6,9 +6,11 @@ from fractions import Fraction
 
 from tactful_privacy.accounting.calibration import Calibration
 from tactful_privacy.accounting.modes import CENTRAL, DISTRIBUTED, MODES, REHEARSAL, calibrate_in_mode
+from tactful_privacy.accounting.signal import Outlook, outlook_of
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.mechanisms.adaptive_clip import CLIP_BIT, AdaptiveClip
 from tactful_privacy.mechanisms.banded import strategy_for
+from tactful_privacy.secagg.thresholds import recommended
 from tactful_privacy.validate import at_least, positive
 from tactful_privacy.wire import Block, CorrelatedRun, KeyDirectory, RoundPlan, Statistic, digest
 
@@ -131,6 +133,25 @@ class RoundTerms:
             modulus_bits=MODULUS_BITS,
         )
 
+    def outlook(self, directory: KeyDirectory, dimension: int) -> Outlook:
+        """Whether ``participations`` rounds with every planned device and host can teach ``dimension`` coordinates.
+
+        What a correlated run gains besides, and adaptive clipping, are left out of account.
+
+        Raises:
+            InvalidInput: the roster cannot carry the threshold.
+            ModulusTooSmall: no grid has room for the sum.
+        """
+        people = [entry for entry in directory.entries if entry.host_id not in self.audit_hosts]
+        return outlook_of(
+            self.calibrate(directory, dimension),
+            devices=max(1, sum(entry.planned_devices for entry in people)),
+            survivors=len(directory.entries),
+            dimension=dimension,
+            clip_norm=self.clip_norm,
+            mode=self.mode,
+        )
+
 
 def _check_mode(terms: RoundTerms) -> None:
     if terms.mode not in MODES:
@@ -183,7 +204,8 @@ def build_plan(
 ) -> RoundPlan:
     """Return the plan of one round, ready to be signed.
 
-    The price is exact, see `accounting.modes.price_in_mode`; that of a run is for all its participations.
+    The price is exact, see `accounting.modes.price_in_mode`; that of a run is for all its participations. Beyond a
+    hundred hosts the plan has a neighbour graph and a committee, see `secagg.thresholds.recommended`.
 
     Args:
         terms: of the federation.
@@ -198,6 +220,7 @@ def build_plan(
     """
     clip_norm = terms.clip_norm if start.clip_norm is None else start.clip_norm
     calibration = terms.calibrate(directory, sum(block.length for block in layout), clip_norm)
+    graph = recommended(len(directory.entries), terms.n_min, terms.colluders)
     names = [name for name, _ in terms.half_ranges(clip_norm)]
     times = start.run.participations if start.run else 1
     noisy = calibration.noise_variance_units > 0
@@ -220,10 +243,13 @@ def build_plan(
         n_hosts=len(directory.entries),
         n_min=terms.n_min,
         colluders=terms.colluders,
-        share_threshold=terms.n_min,
+        share_threshold=graph.share_threshold,
         deadline_unix_s=start.now_unix_s + terms.window_s,
         rho=calibration.rho_per_round * times if noisy else Fraction(0),
         previous_head=start.previous_head,
+        neighbours=graph.neighbours,
+        committee=graph.committee,
+        committee_threshold=graph.committee_threshold,
         canaries=terms.canaries,
         run=start.run,
     )

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from tactful_privacy.accounting.modes import CENTRAL
+from tactful_privacy.accounting.signal import Outlook
 from tactful_privacy.accounting.zcdp import epsilon as epsilon_of
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.ledger import Ledger, Release, Value
@@ -137,6 +138,10 @@ class Office:
     def current(self) -> ArtifactRecord:
         """The newest model."""
         return self.registry.latest(self.model.name)
+
+    def outlook(self, directory: KeyDirectory) -> Outlook:
+        """Whether the federation's terms let its model learn anything from this roster; see `RoundTerms.outlook`."""
+        return self.terms.outlook(directory, sum(block.length for block in self.model.layout))
 
     def next_plan(self, directory: KeyDirectory) -> RoundPlan:
         """The plan of the next round: a number never used before, from the newest model and the ledger's head."""

@@ -92,7 +92,7 @@ def test_fifty_devices_at_epsilon_2_cannot_work():
     """For 64 coordinates and for 300 the operator is told, with the cohort that is needed."""
     for dimension in (64, 300):
         found = calibrate(**EXAMPLE | {"epsilon": 2.0, "total_devices": 50, "dimension": dimension})
-        seen = outlook_of(found, devices=50, survivors=5, clip_norm=0.4)
+        seen = outlook_of(found, devices=50, survivors=5, dimension=dimension, clip_norm=0.4)
         assert not seen.can_learn
         assert seen.sentence.startswith("cannot work: 50 devices")
         assert str(seen.smallest_cohort) in seen.sentence
@@ -100,7 +100,7 @@ def test_fifty_devices_at_epsilon_2_cannot_work():
 
 def test_the_checked_federation_can_learn():
     """2,297 devices at epsilon 4 are many times enough."""
-    seen = outlook_of(calibrate(**EXAMPLE), devices=2297, survivors=5, clip_norm=0.4)
+    seen = outlook_of(calibrate(**EXAMPLE), devices=2297, survivors=5, dimension=64, clip_norm=0.4)
     assert seen.can_learn
     assert seen.signal_to_noise > 20
     assert seen.sentence.startswith("can learn")
@@ -144,24 +144,24 @@ def test_what_the_budget_buys_depends_on_neither_rounds_nor_clip():
         found = calibrate_in_mode(
             "central", **EXAMPLE | {"epsilon": 2.0, "participations": rounds, "clip_norm": clip_norm}
         )
-        seen = outlook_of(found, devices=500, survivors=5, clip_norm=clip_norm, mode="central")
+        seen = outlook_of(found, devices=500, survivors=5, dimension=64, clip_norm=clip_norm, mode="central")
         assert seen.signal_to_noise == pytest.approx(expected, rel=1e-3)
 
 
 def test_shared_noise_costs_its_surplus():
     """Five survivors of whom three are reckoned honest: the ratio is that of a curator over sqrt(5/3)."""
-    shared = outlook_of(calibrate(**EXAMPLE), devices=500, survivors=5, clip_norm=0.4)
+    shared = outlook_of(calibrate(**EXAMPLE), devices=500, survivors=5, dimension=64, clip_norm=0.4)
     curator = calibrate_in_mode("central", **EXAMPLE)
-    alone = outlook_of(curator, devices=500, survivors=5, clip_norm=0.4, mode="central")
+    alone = outlook_of(curator, devices=500, survivors=5, dimension=64, clip_norm=0.4, mode="central")
     assert alone.signal_to_noise / shared.signal_to_noise == pytest.approx(math.sqrt(5 / 3), rel=1e-5)
 
 
 def test_local_noise_needs_a_cohort_of_another_order():
     """Where each device adds all the noise it needs, the sum's noise grows with the cohort: squares of what it was."""
     local = calibrate_in_mode("local", **EXAMPLE | {"epsilon": 2.0, "total_devices": 100_000})
-    seen = outlook_of(local, devices=100_000, survivors=5, clip_norm=0.4, mode="local")
+    seen = outlook_of(local, devices=100_000, survivors=5, dimension=64, clip_norm=0.4, mode="local")
     central = calibrate_in_mode("central", **EXAMPLE | {"epsilon": 2.0})
-    needed = outlook_of(central, devices=1, survivors=5, clip_norm=0.4, mode="central").smallest_cohort
+    needed = outlook_of(central, devices=1, survivors=5, dimension=64, clip_norm=0.4, mode="central").smallest_cohort
     assert seen.smallest_cohort == pytest.approx((2 * needed) ** 2, rel=0.05)  # twice: replacement against zero-out
 
 

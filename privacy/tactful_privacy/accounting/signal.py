@@ -151,6 +151,7 @@ def outlook_of(
     *,
     devices: int,
     survivors: int,
+    dimension: int,
     clip_norm: float,
     alignment: float = ALIGNMENT,
     mode: str = DISTRIBUTED,
@@ -161,6 +162,7 @@ def outlook_of(
         calibration: of the plan, by `modes.calibrate_in_mode`.
         devices: of the surviving hosts.
         survivors: hosts expected in a sum.
+        dimension: model coordinates, without statistics and canaries.
         clip_norm: C, in model units.
         alignment: see `outlook`.
         mode: of the plan.
@@ -172,7 +174,7 @@ def outlook_of(
     return outlook(
         devices=devices,
         noise_deviation=calibration.sigma_host * (math.sqrt(survivors) if mode == DISTRIBUTED else 1),
-        dimension=calibration.dimension - len(calibration.half_range_units),
+        dimension=dimension,
         clip_norm=clip_norm,
         participations=calibration.participations,
         alignment=alignment,

@@ -84,6 +84,7 @@ class _Asked:
             found,
             devices=max(1, _known(devices=self.devices) * self.survivors // self.hosts),
             survivors=self.survivors,
+            dimension=self.dimension,
             clip_norm=self.clip_norm,
             alignment=self.alignment,
             mode=self.mode.value,

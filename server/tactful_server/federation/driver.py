@@ -1,5 +1,6 @@
 """A whole federation in one process: store, registry, ledger, ServerApp, grid and the hosts' ClientApps."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,8 @@ from tactful_server.plans import RoundTerms
 from tactful_server.registry import Registry
 from tactful_server.service import ModelSpec, Office, signing_key
 from tactful_server.store import SqlStore
+
+_LOG = logging.getLogger(__name__)
 
 
 class Federation:
@@ -96,7 +99,8 @@ class Federation:
     ) -> Iterator[RoundResult]:
         """Run rounds over an in-process grid; yields each result as soon as its round is over.
 
-        Each round is one run of the ServerApp. A round left open by a killed process is ended first and counts.
+        Each round is one run of the ServerApp. A round left open by a killed process is ended first and counts. If the
+        noise must drown what there is to learn, a warning is logged before the first round.
 
         Args:
             apps: one ClientApp per host that can be reached now.
@@ -104,6 +108,9 @@ class Federation:
             faults: drop-outs and other weather, per host, round and stage.
             tries: how often a silent host is asked in one stage.
         """
+        outlook = self.office.outlook(self.directory)
+        if not outlook.can_learn:
+            _LOG.warning("%s", outlook.sentence)
         grid = InProcessGrid(apps, faults)
         strategy = SecureRounds(self.office, tries=tries)
         app = server_app(lambda _context: strategy, self._results.append)
