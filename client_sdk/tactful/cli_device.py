@@ -102,9 +102,17 @@ def doctor(
     keys: Keys = KEY_FILE,
     as_json: AsJson = False,
 ) -> None:
-    """Open every row of the vault and say what is wrong; exit code 1 where a row does not open."""
+    """Open every row and try noise, encoder and masks; exit code 1 where a row does not open or a check fails."""
+    from tactful.federation.participant import host_path  # the other commands need no secure aggregation
+    from tactful_privacy.selftest import inspect
+
+    tried = inspect(host_path())
     with _host(vault, keys) as host:
         people: list[Device] = [host.find(user)] if user else host.devices()
         rows = host.check()
         back = sum(host.state(device.id).history.clock_back for device in people)  # as stored: no day is closed for it
-        _print({"rows": rows, **host.status(), "clock_moved_back": back}, as_json)
+        failed = list(tried.failed)
+        _print({"rows": rows, **host.status(), "clock_moved_back": back, "self_test_failed": failed}, as_json)
+    if failed:
+        typer.echo(f"the self-test fails: {', '.join(failed)}; this host refuses every round", err=True)
+        raise typer.Exit(1)

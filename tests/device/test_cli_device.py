@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tactful import Candidate
@@ -32,7 +33,7 @@ def test_figures_as_json(vault, capsys):
         ("show", path, "ada"): {"events", "consents", "clock_moved_back", "interests"},
         ("budget", path, "ada"): {"epsilon_spent", "epsilon_ceiling", "delta", "rho_spent", "rounds_joined"},
         ("export", path, "ada"): {"events", "decisions", "consents", "spends", "profile"},
-        ("doctor", path): {"rows", "devices", "clock_moved_back"},
+        ("doctor", path): {"rows", "devices", "clock_moved_back", "self_test_failed"},
     }
     for arguments, wanted in keys.items():
         code, out, err = run(capsys, "device", *arguments, "--json")
@@ -80,6 +81,15 @@ def test_doctor_finds_damage(vault, capsys):
     code, _, err = run(capsys, "device", "doctor", vault / "vaults.db")
     assert code == 1
     assert "does not open" in err
+
+
+def test_doctor_names_what_fails_in_the_self_test(vault, capsys, monkeypatch):
+    """A host that draws no noise is told so, and doctor exits with 1."""
+    monkeypatch.setattr("tactful.federation.participant._noise", lambda plan, entropy: np.zeros(plan.dimension, int))
+    code, out, err = run(capsys, "device", "doctor", vault / "vaults.db", "--json")
+    assert code == 1
+    assert "noise_scale" in json.loads(out)["self_test_failed"]
+    assert "the self-test fails" in err
 
 
 def test_every_room_is_found(capsys):

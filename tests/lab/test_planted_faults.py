@@ -31,6 +31,7 @@ BY_SELF_TEST = {
     "noise_float": "sampler_known_answer",
     "noise_biased": "sampler_small_sigma",
     "one_noise_missing": "noise_scale",
+    "local_noise_once": "local_noise_scale",
     "clip_off": "clip",
     "norm_check_skipped": "norm_check",
     "clip_off_and_norm_check_skipped": "clip",

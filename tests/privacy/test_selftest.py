@@ -44,23 +44,26 @@ def test_the_product_passes():
 @pytest.mark.parametrize(
     ("broken", "check"),
     [
-        (lambda plan, entropy: np.zeros(plan.dimension, dtype=np.int64), "noise_scale"),
-        (lambda plan, entropy: np.full(plan.dimension, 7), "noise_fresh"),
-        (lambda plan, entropy: true_noise(plan, entropy) + 1, "sampler_small_sigma"),
-        (lambda plan, entropy: true_noise(plan, entropy) // 2, "noise_scale"),
-        (lambda plan, entropy: true_noise(plan, entropy, variance=-(-plan.noise_variance_units // 4)), "noise_scale"),
-        (lambda plan, entropy: np.abs(true_noise(plan, entropy)), "sampler_small_sigma"),
-        (lambda plan, entropy: true_noise(plan, frozen), "noise_fresh"),
-        (lambda plan, entropy: true_noise(plan, entropy)[:-1], "noise_scale"),
+        (lambda plan, devices, entropy: np.zeros(plan.dimension, dtype=np.int64), "noise_scale"),
+        (lambda plan, devices, entropy: np.full(plan.dimension, 7), "noise_fresh"),
+        (lambda plan, devices, entropy: true_noise(plan, entropy) + 1, "sampler_small_sigma"),
+        (lambda plan, devices, entropy: true_noise(plan, entropy) // 2, "noise_scale"),
         (
-            lambda plan, entropy: np.rint(
+            lambda plan, devices, entropy: true_noise(plan, entropy, variance=-(-plan.noise_variance_units // 4)),
+            "noise_scale",
+        ),
+        (lambda plan, devices, entropy: np.abs(true_noise(plan, entropy)), "sampler_small_sigma"),
+        (lambda plan, devices, entropy: true_noise(plan, frozen), "noise_fresh"),
+        (lambda plan, devices, entropy: true_noise(plan, entropy)[:-1], "noise_scale"),
+        (
+            lambda plan, devices, entropy: np.rint(
                 np.random.default_rng().normal(0, plan.noise_variance_units**0.5, plan.dimension)
             ).astype(np.int64),
             "sampler_known_answer",
         ),
         (
             # The sampler is right, but its bytes do not come from where it was told.
-            lambda plan, entropy: true_noise(plan, os.urandom),
+            lambda plan, devices, entropy: true_noise(plan, os.urandom),
             "sampler_known_answer",
         ),
     ],
@@ -83,7 +86,7 @@ def test_broken_noise_is_named(broken, check):
 def test_statistics_alone_see_a_bent_sampler(bend, least):
     """Without known answers, 30 of 30 starts see a bias of one, a halved and a constant sampler at small sigma."""
 
-    def bent(plan, entropy):
+    def bent(plan, devices, entropy):
         return bend(true_noise(plan, entropy))
 
     assert sum("sampler_small_sigma" in inspect(noise_by(bent)).failed for _ in range(30)) >= least
@@ -96,7 +99,7 @@ def test_statistics_alone_see_a_rounded_gaussian():
     40 come about with probability below 1e-5.
     """
 
-    def rounded(plan, entropy):
+    def rounded(plan, devices, entropy):
         return np.rint(np.random.default_rng().normal(0, plan.noise_variance_units**0.5, plan.dimension)).astype(int)
 
     assert sum("sampler_small_sigma" in inspect(noise_by(rounded)).failed for _ in range(40)) >= 24
@@ -110,7 +113,7 @@ def encode_by(bend, before=lambda rows: rows):
 def test_a_source_that_fails_fails_the_test():
     """An exception in the noise is a failed self-test, not an error of another kind."""
 
-    def failing(plan, entropy):
+    def failing(plan, devices, entropy):
         raise OSError("no random device")
 
     assert "noise" in inspect(noise_by(failing)).failed
@@ -135,7 +138,9 @@ def test_known_answers_are_those_of_the_exact_path():
     from tactful_privacy.mechanisms.discrete_gaussian import _checked, _draw
 
     exact = noise_by(
-        lambda plan, entropy: _draw(_checked(plan.noise_variance_units, 1), plan.dimension, entropy=entropy, exact=True)
+        lambda plan, devices, entropy: _draw(
+            _checked(plan.noise_variance_units, 1), plan.dimension, entropy=entropy, exact=True
+        )
     )
     assert {variance: known_answer(exact, variance) for variance in KNOWN} == KNOWN
     assert known_sum(PATH) == KNOWN_SUM

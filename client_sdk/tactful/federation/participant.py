@@ -223,7 +223,7 @@ class RoundParticipant:
         paid = frozenset(self._host.spend(plan, devices))
         rows = [row for row, device in enumerate(devices) if device in paid]
         total = _encode(plan, updates[rows])
-        noise = _noise_of_devices(plan, len(rows)) if plan.mode == LOCAL else _noise(plan)
+        noise = _noise_for(plan, len(rows))
         contribution = session.contribution(delivery, total, noise)
         self._save(session)
         if self._observe is not None:
@@ -270,7 +270,7 @@ def host_path() -> HostPath:
     """Return the functions through which a contribution goes, looked up at each call: what a self-test tries."""
     return HostPath(
         lambda plan, updates, entropy: _encode(plan, updates, entropy),
-        lambda plan, entropy: _noise(plan, entropy),
+        lambda plan, devices, entropy: _noise_for(plan, devices, entropy),
         HostSession,
     )
 
@@ -299,6 +299,11 @@ def _columns(plan: RoundPlan) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.delete(every, slice(statistics, canaries)), every[statistics:canaries]
 
 
+def _noise_for(plan: RoundPlan, devices: int, entropy: Entropy = os.urandom) -> NDArray[np.int64]:
+    """Return all the noise that this host adds: its own share, or what each of its devices adds for itself."""
+    return _noise_of_devices(plan, devices, entropy) if plan.mode == LOCAL else _noise(plan, entropy)
+
+
 def _noise(plan: RoundPlan, entropy: Entropy = os.urandom) -> NDArray[np.int64]:
     """Return this host's share of the noise, fresh: exact discrete Gaussian, variance in squared grid units."""
     if plan.mode in (CENTRAL, REHEARSAL):
@@ -306,9 +311,9 @@ def _noise(plan: RoundPlan, entropy: Entropy = os.urandom) -> NDArray[np.int64]:
     return sample(plan.noise_variance_units, plan.dimension, entropy=entropy)
 
 
-def _noise_of_devices(plan: RoundPlan, devices: int) -> NDArray[np.int64]:
+def _noise_of_devices(plan: RoundPlan, devices: int, entropy: Entropy) -> NDArray[np.int64]:
     """Return the sum of what each device adds for itself: all the noise it needs, whatever the others do."""
     total = np.zeros(plan.dimension, dtype=np.int64)
     for _ in range(devices):
-        total += _noise(plan)
+        total += _noise(plan, entropy)
     return total

@@ -14,8 +14,8 @@ from tactful_privacy.wire import RoundPlan
 
 Encode = Callable[[RoundPlan, NDArray[np.float64], Entropy], NDArray[np.int64]]
 """(plan, updates of shape (n, plan.dimension), entropy) to their sum on the grid, shape (plan.dimension,)."""
-Noise = Callable[[RoundPlan, Entropy], NDArray[np.int64]]
-"""(plan, entropy) to the host's share of the noise, shape (plan.dimension,)."""
+Noise = Callable[[RoundPlan, int, Entropy], NDArray[np.int64]]
+"""(plan, devices in the sum, entropy) to what the host adds as noise, shape (plan.dimension,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class HostPath:
 
     Attributes:
         encode: clip, grid and norm check.
-        noise: the host's share of the noise.
+        noise: all the noise that the host adds.
         session: secure aggregation.
     """
 

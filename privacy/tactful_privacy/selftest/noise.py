@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tactful_privacy.accounting.modes import LOCAL
 from tactful_privacy.mechanisms.entropy import read
 from tactful_privacy.selftest.bounds import LOG_ALARM, log_p_counts, log_p_fair, log_p_mean, log_p_second_moment
 from tactful_privacy.selftest.findings import Finding, HostPath, fixed_entropy
@@ -17,6 +18,8 @@ SMALL = ((1, 16_000), (2, 3_000), (5, 3_000), (10, 3_000))
 """(sigma^2, draws). At sigma^2 = 1 a rounded Gaussian has 1.083 times the variance: 16,000 draws tell in 9 of 10."""
 LARGE = 1 << 42
 LARGE_DRAWS = 3_000
+DEVICES = 4
+"""In the sum: without meaning where the host adds one share, and four times the variance where each adds its own."""
 KNOWN = {
     1: "f6fed1fe8882aec7f48d1e8dba1ddd047aeedade7b43413e6b765a8fcccd9cdd",
     5: "b30221338307e44a8e820940a8a08b2a48bba04ec262d03d04d05bdf60109519",
@@ -31,9 +34,11 @@ def noise_checks(path: HostPath) -> Iterator[Finding]:
     yield _entropy()
     yield from (_known_answer(path, variance, answer) for variance, answer in KNOWN.items())
     yield from (_small(path, variance, draws) for variance, draws in SMALL)
-    first = path.noise(noise_plan(LARGE, LARGE_DRAWS), os.urandom)
-    yield _scale(first)
-    yield _fresh(first, path.noise(noise_plan(LARGE, LARGE_DRAWS), os.urandom))
+    first = path.noise(noise_plan(LARGE, LARGE_DRAWS), DEVICES, os.urandom)
+    yield _scale("noise_scale", first, LARGE)
+    yield _fresh(first, path.noise(noise_plan(LARGE, LARGE_DRAWS), DEVICES, os.urandom))
+    each = path.noise(noise_plan(LARGE // DEVICES, LARGE_DRAWS, mode=LOCAL), DEVICES, os.urandom)
+    yield _scale("local_noise_scale", each, LARGE)
 
 
 def _entropy() -> Finding:
@@ -45,7 +50,7 @@ def _entropy() -> Finding:
 
 def known_answer(path: HostPath, variance: int) -> str:
     """Return the SHA-256 of draws from known bytes."""
-    draws = path.noise(noise_plan(variance, _KNOWN_DRAWS), fixed_entropy())
+    draws = path.noise(noise_plan(variance, _KNOWN_DRAWS), DEVICES, fixed_entropy())
     return hashlib.sha256(draws.astype("<i8").tobytes()).hexdigest()
 
 
@@ -55,7 +60,7 @@ def _known_answer(path: HostPath, variance: int, answer: str) -> Finding:
 
 
 def _small(path: HostPath, variance: int, draws: int) -> Finding:
-    noise = path.noise(noise_plan(variance, draws), os.urandom)
+    noise = path.noise(noise_plan(variance, draws), DEVICES, os.urandom)
     size, squares = len(noise), float(np.mean(noise.astype(np.float64) ** 2))
     reach = math.ceil(3 * math.sqrt(variance))
     counts = np.bincount(np.clip(noise, -reach, reach) + reach, minlength=2 * reach + 1)
@@ -82,12 +87,12 @@ def pmf(variance: int, reach: int) -> list[float]:
     return [tail, *inner, tail]
 
 
-def _scale(noise: NDArray[np.int64]) -> Finding:
-    scaled = noise.astype(np.float64) / math.sqrt(LARGE)
+def _scale(check: str, noise: NDArray[np.int64], variance: int) -> Finding:
+    scaled = noise.astype(np.float64) / math.sqrt(variance)
     ratio = float(np.mean(scaled**2))
     bound = min(log_p_second_moment(ratio, len(noise)), log_p_mean(float(np.mean(scaled)), 1.0, len(noise)))
     holds = len(noise) == LARGE_DRAWS and bound > LOG_ALARM
-    return Finding("noise_scale", holds, f"{ratio:.3f} times the plan's variance, ln p <= {bound:.1f}")
+    return Finding(check, holds, f"{ratio:.3f} times the plan's variance, ln p <= {bound:.1f}")
 
 
 def _fresh(first: NDArray[np.int64], second: NDArray[np.int64]) -> Finding:

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from tactful_privacy.accounting.modes import DISTRIBUTED
 from tactful_privacy.secagg.testing import make_plan, make_roster
 from tactful_privacy.wire import Block, KeyDirectory, RoundPlan, Statistic
 
@@ -18,9 +19,9 @@ def _roster() -> KeyDirectory:
     return make_roster(3)[0]
 
 
-def noise_plan(variance: int, dimension: int) -> RoundPlan:
-    """Return a plan with this noise of one host, in squared grid units, over so many coordinates."""
-    return make_plan(_roster(), n_min=3, dimension=dimension, noise_variance_units=variance)
+def noise_plan(variance: int, dimension: int, mode: str = DISTRIBUTED) -> RoundPlan:
+    """Return a plan with this noise of one host (or device), in squared grid units, over so many coordinates."""
+    return make_plan(_roster(), n_min=3, dimension=dimension, noise_variance_units=variance, mode=mode)
 
 
 def encoding_plan(norm_bound_squared: int = CLIP_UNITS**2 + HALF_RANGE_UNITS**2) -> RoundPlan:

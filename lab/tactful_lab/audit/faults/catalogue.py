@@ -105,6 +105,16 @@ def _noise(target: RehearsedTarget) -> Sequence[PlantedFault]:
             remark="a millionth of the noise at a plan's scale: only small sigma and known answers show it",
         ),
         HostFault(
+            **(at | {"where": "tactful.federation.participant._noise_of_devices"}),
+            name="local_noise_once",
+            signs=("local_noise_scale",),
+            title="noise of one device only, in the mode in which each adds its own",
+            plant=patches.one_devices_noise,
+            audit=None,
+            expected=(SELF_TEST,),
+            remark="the audited federation runs in distributed mode, so no round meets it",
+        ),
+        HostFault(
             **at,
             name="entropy_stuck",
             signs=("noise", "entropy_failure"),

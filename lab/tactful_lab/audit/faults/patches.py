@@ -86,6 +86,17 @@ def stuck_noise(variance: int, size: int, entropy: Entropy) -> Integers:  # noqa
     return sample(variance, size, entropy=lambda count: b"\xff" * count)
 
 
+@contextmanager
+def one_devices_noise() -> Iterator[None]:
+    """In local mode, where each device adds noise for itself, only the first one does."""
+
+    def instead(plan: RoundPlan, devices: int, entropy: Entropy) -> Integers:
+        return sample(plan.noise_variance_units, plan.dimension, entropy=entropy) * (devices > 0)
+
+    with patched(participant, "_noise_of_devices", instead):
+        yield
+
+
 # Encoding: `tactful.federation.participant.encode_block`, and inside it `grid.clip` and `grid._within`
 
 
