@@ -109,14 +109,20 @@ def _against(host: Host, device: int, ledger: Path, host_id: str | None) -> dict
         "entries": len(entries),
         "head": entries[-1].hash.hex() if entries else "",
         "rounds_answered": len(answered),
-        "rounds_missing": [release.round_number for release in answered if not _replay.knows(host, release)],
-        "rounds_underpaid": _underpaid(host, device, answered),
+        "rounds_missing": [found.release.round_number for found in answered if not _replay.knows(host, found.release)],
+        "rounds_underpaid": _underpaid(host, device, [found.release for found in answered]),
     }
 
 
 def _underpaid(host: Host, device: int, answered: list[Release]) -> list[int]:
+    """Return the rounds paid for below the ledger's price; 0 is right within a run whose price was paid before."""
     paid = {spend.plan_digest: spend.rho for spend in host.rounds.spends(device)}
-    return [release.round_number for release in answered if paid.get(release.plan_digest, release.rho) < release.rho]
+    most = max(paid.values(), default=0)
+    return [
+        release.round_number
+        for release in answered
+        if (paid.get(release.plan_digest, release.rho) or most) < release.rho
+    ]
 
 
 def _wrong(found: dict[str, Any], *, exceeded: bool) -> list[str]:

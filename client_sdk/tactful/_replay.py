@@ -3,14 +3,18 @@
 The ledger says which hosts are in a sum, not which of their devices. So a release that names this host and that its
 vault does not know is charged to everybody the host could have had in it: all its devices, those it has erased, and
 those who enrol from now on, since the copy may be older than their enrolment. That is too much for some and for none
-too little. A release counts by its own price, or by that of the plan where the vault still holds the plan.
+too little.
+
+A run of correlated noise is priced as a whole: its first release states the price and the later ones state 0. A device
+pays it with its first round, whichever that was. So a missing release that states 0 is charged at the last price stated
+before it, once, to whoever has not paid since.
 
 Cannot be found: a contribution that was sent and is in no release (a void round, a host given up as lost). The keeper's
 counter knows their number, if there is one: what the ledger does not explain keeps the budgets frozen.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +24,18 @@ from tactful.errors import InvalidInput
 from tactful_privacy.errors import TactfulError
 from tactful_privacy.ledger import Entry, Ledger, Release
 from tactful_privacy.secagg.state import SessionState
-from tactful_privacy.wire import RoundPlan
 
 if TYPE_CHECKING:
     from tactful.host import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A release with this host in the sum; ``price`` is the last one stated by then, in the round ``since``."""
+
+    release: Release
+    price: Fraction
+    since: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +48,7 @@ class ReplayReport:
         rounds_answered: releases in which this host is named.
         rounds_missing: numbers of those which the vault did not know, in order.
         devices_charged: devices enrolled now that were charged; the erased are charged besides.
-        rho_added: to each of them.
+        rho_added: at most to each of them; less to those whom the vault knows to have paid.
         unexplained: changes which the keeper's counter counts and the ledger does not explain; None where the keeper
             has forgotten its number.
         frozen: whether budgets stay frozen; then only `Host.accept_vault` frees them.
@@ -67,10 +79,9 @@ def replay(host: "Host", ledger: "str | Path | Iterable[Entry]", host_id: str | 
     federation, releases = answered(entries, host.public_key.hex(), host_id)
     with host.guard.writing():
         gap = host.guard.gap()
-        missing = [release for release in releases if not knows(host, release)]
+        missing = [found for found in releases if not knows(host, found.release)]
         devices = host.vault.device_ids() if missing else []
-        for release in missing:
-            _charge(host, federation, release, devices)
+        added = sum((_charge(host, federation, release, devices) for release in _priced(missing)), Fraction(0))
         unexplained = None if gap.missing is None else max(0, gap.missing - len(missing))
         if gap.rolled_back and unexplained == 0:
             host.guard.accept()
@@ -81,9 +92,9 @@ def replay(host: "Host", ledger: "str | Path | Iterable[Entry]", host_id: str | 
         entries=len(entries),
         head=entries[-1].hash if entries else bytes(32),
         rounds_answered=len(releases),
-        rounds_missing=tuple(sorted(release.round_number for release in missing)),
+        rounds_missing=tuple(sorted(found.release.round_number for found in missing)),
         devices_charged=len(devices),
-        rho_added=sum((_price(host, release) for release in missing), Fraction(0)),
+        rho_added=added,
         unexplained=unexplained,
         frozen=host.guard.gap().rolled_back,
     )
@@ -99,19 +110,29 @@ def read(ledger: "str | Path | Iterable[Entry]") -> Iterator[Entry]:
     yield from Ledger(ledger).entries()
 
 
-def answered(entries: list[Entry], public_key: str, host_id: str | None) -> tuple[str, list[Release]]:
-    """Return the federation's name and the releases with this host in the sum, by the name it had at the time."""
-    federation, names, known, found = "", {host_id} - {None}, host_id is not None, list[Release]()
+def answered(entries: list[Entry], public_key: str, host_id: str | None) -> tuple[str, list[Answered]]:
+    """Return the federation's name and the releases with this host in the sum, by the name it had at the time.
+
+    Raises:
+        InvalidInput: the ledger never names this host.
+        LedgerBroken: an entry is malformed.
+    """
+    given = set() if host_id is None else {host_id}
+    federation, names, known, price, since = "", given, bool(given), Fraction(0), 0
+    found = list[Answered]()
     for entry in entries:
         if entry.kind == "genesis":
             federation = str(entry.body.get("federation", ""))
         elif entry.kind == "enrolment":
-            name = str(entry.body.get("host_id"))
             mine = entry.body.get("identity_key") == public_key
-            known = known or mine
-            names = names | {name} if mine else names - {name} | ({host_id} - {None})
-        elif entry.kind == "release" and names & set((release := Release.from_entry(entry)).survivors):
-            found.append(release)
+            known, name = known or mine, {str(entry.body.get("host_id"))}
+            names = names | name if mine else (names - name) | given
+        elif entry.kind == "release":
+            release = Release.from_entry(entry)
+            if release.rho:
+                price, since = release.rho, release.round_number
+            if names & set(release.survivors):
+                found.append(Answered(release, price, since))
     if not known:
         remedy = "give the ledger of a federation in which this host is enrolled, or the host's name in it"
         raise InvalidInput("does not name this host's key", field="ledger", remedy=remedy)
@@ -122,33 +143,40 @@ def knows(host: "Host", release: Release) -> bool:
     """Return whether the vault knows that it answered; the round's stored state tells what schema 1 did not write."""
     if host.rounds.knows_contribution(release.plan_digest):
         return True
-    state = _state(host, release.plan_digest)
-    return state is not None and "contribution" in state.replies
-
-
-def _state(host: "Host", plan_digest: bytes) -> SessionState | None:
-    blob = host.rounds.load_round(plan_digest)
+    blob = host.rounds.load_round(release.plan_digest)
     if blob is None:
-        return None
+        return False
     try:
-        return SessionState.from_bytes(blob)
+        return "contribution" in SessionState.from_bytes(blob).replies
     except TactfulError:  # a state of another version tells nothing, and then the round counts as not known
-        return None
+        return False
 
 
-def _price(host: "Host", release: Release) -> Fraction:
-    state = _state(host, release.plan_digest)
-    return release.rho if state is None else max(release.rho, RoundPlan.decode(state.plan).rho)
+def _priced(missing: list[Answered]) -> Iterator[Answered]:
+    """Yield the missing releases; of those that share one stated price the later ones at what they state, 0."""
+    seen = set[int]()
+    for found in missing:
+        yield replace(found, price=found.release.rho) if found.since in seen else found
+        seen.add(found.since)
 
 
-def _charge(host: "Host", federation: str, release: Release, devices: list[int]) -> None:
-    spend = Spend(federation, release.round_number, release.plan_digest, _price(host, release), REPLAY)
+def _charge(host: "Host", federation: str, missing: Answered, devices: list[int]) -> Fraction:
+    """Charge one release to everybody who may have been in it; return the most that anybody was charged."""
+    release = missing.release
+    spend = Spend(federation, release.round_number, release.plan_digest, missing.price, REPLAY)
     for device in devices:
         if not host.rounds.has_spend(device, federation, release.round_number):
-            host.rounds.write_spend(device, spend)
+            paid = not release.rho and _paid_since(host, device, federation, missing.since)
+            host.rounds.write_spend(device, replace(spend, rho=Fraction(0)) if paid else spend)
     for token in host.rounds.tombstone_tokens():
         account = host.rounds.tombstone(token)
         if account is not None:
             host.rounds.put_tombstone(token, account.plus(spend))
     host.rounds.raise_floor(spend)
     host.rounds.note_contribution(federation, release.round_number, release.plan_digest, len(devices))
+    return spend.rho
+
+
+def _paid_since(host: "Host", device: int, federation: str, since: int) -> bool:
+    spends = host.rounds.spends(device)
+    return any(spend.rho and spend.federation == federation and spend.round_number >= since for spend in spends)

@@ -334,3 +334,21 @@ def test_the_operating_systems_key_store_keeps_the_counter(tmp_path, monkeypatch
         entries["shop", name] = "-1"
         with pytest.raises(KeyMalformed):
             host.status()
+
+
+def test_a_run_is_charged_once_at_its_whole_price(tmp_path):
+    """Later releases of a run state no price: who has not paid since the stated one is charged it, once."""
+    folder, whole = tmp_path / "host", Fraction(1, 5)
+    folder.mkdir()
+    with open_host(folder) as host:
+        ledger = begun(tmp_path, host)
+        paid, other = person(host, "ada"), person(host, "ben")
+        side_of(host).spend(plan(1, whole), [str(paid.id)])
+        release(ledger, plan(1, whole))
+        for number in (2, 3):
+            release(ledger, plan(number, Fraction(0)))
+        report = host.replay_ledger(ledger.path)
+        assert (report.rounds_missing, report.rho_added) == ((2, 3), whole)
+        assert paid.privacy_budget().rho_spent == whole
+        assert other.privacy_budget().rho_spent == whole
+        assert host.rounds.account(other.id).last_rounds == {"shop": 3}
