@@ -41,6 +41,12 @@ def test_the_product_passes():
     assert sorted(report.seconds for report in reports)[20] < 0.25  # measured 0.035 s; a busy machine gets slack
 
 
+@pytest.mark.slow
+def test_two_thousand_starts_pass():
+    """A sound host fails none of 2,000 starts (with probability below 0.002 it would fail one)."""
+    assert not [report.failed for report in (inspect(PATH) for _ in range(2_000)) if report.failed]
+
+
 @pytest.mark.parametrize(
     ("broken", "check"),
     [
