@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _harness
+from benchmarks import _harness, faults
 from tactful_lab.errors import ResultsInvalid
 from tactful_lab.slots.looks import Looks
 
@@ -34,7 +34,9 @@ def pages() -> list[Path]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Methods by metrics, then every other row as a plain list of figures."""
+    """Methods by metrics, or planted faults by checks, or every row as a plain list of figures."""
+    if any(row["name"].endswith(" · self_test") for row in rows):
+        return faults.table(rows)
     values = {row["name"]: row["value"] for row in rows}
     methods = list(dict.fromkeys(name.split(" · ")[0] for name in values if name.endswith(" · log_loss")))
     if not methods:

@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import _harness, attacks, audit, demo, sampler, slots
+from benchmarks import _harness, attacks, audit, demo, faults, sampler, slots
 from tactful_privacy.errors import TactfulError
 
 SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {
     "attacks": attacks.run,
     "audit": audit.run,
     "demo": demo.run,
+    "faults": faults.run,
     "sampler": sampler.run,
     "slots": slots.run,
 }
