@@ -8,7 +8,7 @@ import typer
 
 from tactful_privacy.commands import Json, bad_input_exits_2, print_json
 from tactful_privacy.errors import InvalidInput, LedgerBroken
-from tactful_privacy.ledger import LedgerForked, Verdict, gather, judge, mend, verify
+from tactful_privacy.ledger import LedgerForked, Verdict, gather, judge, mend
 from tactful_privacy.ledger.heads import parse_head
 from tactful_privacy.ledger.proofs import check_proof, prove_between, prove_entry
 from tactful_privacy.wire import Signed
@@ -51,9 +51,7 @@ def ledger(
             if mend_unfinished:
                 _mend(file)
             evidence = gather(file)
-            verdict = judge(evidence, pinned, heads)
-            if last is not None and verdict.head != last:
-                verify(file, last)  # says which of the ends it is
+            verdict = judge(evidence, pinned, heads, last)
         except LedgerBroken as error:
             _report_broken(error, as_json=as_json)
             raise typer.Exit(1) from error

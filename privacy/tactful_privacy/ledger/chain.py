@@ -240,6 +240,16 @@ class Ledger:
         for _ in self._chain.follow(file):
             pass
 
+    def lines(self) -> list[bytes]:
+        """All lines without their line breaks, verified in one pass; raises `LedgerBroken` where the chain breaks."""
+        if not self.path.exists():
+            return []
+        with opened(self.path, os.O_RDONLY) as file:
+            for _ in Chain().follow(file):
+                pass
+            file.seek(0)
+            return file.read().splitlines()
+
     def entries(self) -> Iterator[Entry]:
         """Yield every entry from the first, verifying on the way; raises `LedgerBroken` where the chain breaks."""
         if not self.path.exists():
@@ -261,26 +271,27 @@ def verify(path: str | Path, expected_head: bytes | None = None) -> LedgerReport
         InvalidInput: the file cannot be read.
     """
     chain = Chain()
-    followed_by: int | None = 0 if expected_head == NO_HEAD else None
     with opened(Path(path), os.O_RDONLY) as file:
         try:
-            for entry in chain.follow(file):
-                if entry.hash == expected_head:
-                    followed_by = chain.entries
+            for _ in chain.follow(file):
+                pass
         except LedgerBroken as error:
             file.seek(0)
             raise located(file.read().split(b"\n"), error) from error
-    if expected_head is not None and chain.head != expected_head:
-        raise _wrong_end(chain, followed_by)
+    require_end(chain, expected_head)
     return LedgerReport(chain.entries, chain.releases, chain.head)
 
 
-def _wrong_end(chain: Chain, expected_at: int | None) -> LedgerBroken:
-    if expected_at is None:
+def require_end(chain: Chain, expected_head: bytes | None) -> None:
+    """Raise `LedgerBroken` unless the chain ends at the entry with this hash; None expects nothing."""
+    if expected_head is None or chain.head == expected_head:
+        return
+    before = -1 if expected_head == NO_HEAD else chain.of_hash.get(expected_head)
+    if before is None:
         reason = f"truncated or replaced: the chain ends at {chain.head.hex()} and never reaches the expected head"
-        return LedgerBroken(reason, line=chain.entries + 1, remedy=CONTINUES, fault="truncated")
-    reason = f"left-over: {chain.entries - expected_at} entries follow the expected head"
-    return LedgerBroken(reason, line=expected_at + 1, remedy="verify against the newest head", fault="extended")
+        raise LedgerBroken(reason, line=chain.entries + 1, remedy=CONTINUES, fault="truncated")
+    reason = f"left-over: {chain.entries - before - 1} entries follow the expected head"
+    raise LedgerBroken(reason, line=before + 2, remedy="verify against the newest head", fault="extended")
 
 
 def mend(path: str | Path) -> Path | None:
@@ -310,4 +321,4 @@ def mend(path: str | Path) -> Path | None:
     return aside
 
 
-__all__ = ["Chain", "Ledger", "LedgerReport", "mend", "verify"]
+__all__ = ["Chain", "Ledger", "LedgerReport", "mend", "require_end", "verify"]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tactful_privacy.errors import InvalidInput, LedgerBroken
 from tactful_privacy.ledger.chain import Ledger
-from tactful_privacy.ledger.entries import CONTINUES
+from tactful_privacy.ledger.entries import CONTINUES, parse_entry
 from tactful_privacy.ledger.files import sync_directory
 from tactful_privacy.ledger.heads import HeadBook, head_line, heads_path, parse_head, read_heads
 from tactful_privacy.wire import Signed
@@ -52,14 +52,13 @@ def export(ledger: Ledger, target: str | Path) -> int:
         LedgerBroken: the ledger does not verify.
         InvalidInput: it has no genesis that names the server's key, or the file cannot be written.
     """
-    entries = list(ledger.entries())
-    body: Any = entries[0].body if entries else {}
+    lines = ledger.lines()
+    body: Any = parse_entry(lines[0], 0).body if lines else {}
     try:
         key, federation = bytes.fromhex(body["server_key"]), str(body["federation"])
     except (KeyError, TypeError, ValueError) as error:
         remedy = "export the ledger of a federation: its first entry names federation and server_key"
         raise InvalidInput(f"its genesis lacks {error}", field=str(ledger.path), remedy=remedy) from error
-    lines = [ledger.line(entry.index) for entry in entries]
     heads = HeadBook(ledger).heads()
     header = {
         "entries": len(lines),

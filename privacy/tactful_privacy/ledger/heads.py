@@ -10,7 +10,7 @@ back from an old copy is refused here, before a second history exists.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -102,9 +102,16 @@ class HeadBook:
         An unfinished last line of a crash is left out: nobody was shown that head.
         """
         size = self.path.stat().st_size if self.path.exists() else 0
-        if size != self._read[0]:
-            self._read = size, read_heads(self.path)
-        return self._read[1]
+        end, heads = self._read
+        if size < end:
+            end, heads = 0, ()
+        if size > end:
+            with self.path.open("rb") as file:
+                file.seek(end)
+                new = file.read()
+            end, heads = end + new.rfind(b"\n") + 1, (*heads, *_parsed(new, len(heads), self.path))
+        self._read = end, heads
+        return heads
 
     def sign(self, federation: str, key: Ed25519PrivateKey) -> Signed:
         """Sign the ledger as it is now and return the head; the same state again returns the head that there is.
@@ -151,9 +158,11 @@ class HeadBook:
 
     def _write(self, line: bytes) -> None:
         with opened(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
-            whole = file.read()
-            end = whole.rfind(b"\n") + 1
-            if end < len(whole):
+            size = os.fstat(file.fileno()).st_size
+            start = max(size - MAX_HEAD_BYTES, 0)
+            file.seek(start)
+            end = start + file.read().rfind(b"\n") + 1
+            if end < size:  # what a crash left; nobody was shown that head
                 os.ftruncate(file.fileno(), end)
             write_durably(file.fileno(), line, end, self.path)
 
@@ -165,16 +174,16 @@ def heads_path(ledger: Path) -> Path:
 
 def read_heads(path: Path) -> tuple[Signed, ...]:
     """Read a book of heads; none where there is no file. Raises `InvalidInput` naming the line that is no head."""
-    if not path.exists():
-        return ()
-    *lines, _unfinished = path.read_bytes().split(b"\n")
-    heads = []
-    for number, line in enumerate(lines, start=1):
+    return tuple(_parsed(path.read_bytes(), 0, path)) if path.exists() else ()
+
+
+def _parsed(data: bytes, before: int, path: Path) -> Iterator[Signed]:
+    *lines, _unfinished = data.split(b"\n")
+    for number, line in enumerate(lines, start=before + 1):
         try:
-            heads.append(parse_head(line))
+            yield parse_head(line)
         except InvalidInput as error:
             raise InvalidInput(str(error), field=f"{path} line {number}", remedy=_CONTINUES) from error
-    return tuple(heads)
 
 
 __all__ = [

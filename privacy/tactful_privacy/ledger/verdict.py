@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tactful_privacy.errors import InvalidInput, LedgerBroken, TactfulError
-from tactful_privacy.ledger.chain import Chain
+from tactful_privacy.ledger.chain import Chain, require_end
 from tactful_privacy.ledger.entries import CONTINUES, MAX_LINE_BYTES
 from tactful_privacy.ledger.exported import Evidence
 from tactful_privacy.ledger.heads import head_fields
@@ -67,13 +67,16 @@ class Verdict:
         }
 
 
-def judge(evidence: Evidence, key: bytes | None = None, remembered: Sequence[Signed] = ()) -> Verdict:
+def judge(
+    evidence: Evidence, key: bytes | None = None, remembered: Sequence[Signed] = (), last: bytes | None = None
+) -> Verdict:
     """Verify entries and heads against each other.
 
     Args:
         evidence: as gathered from the file.
         key: the server's public key as the auditor has it from elsewhere, 32 bytes; None believes the file.
         remembered: signed heads that the auditor has seen, which the history must contain.
+        last: hash of the entry that must be the last one, 32 bytes.
 
     Raises:
         LedgerForked: two signed heads contradict each other, or a head contradicts a history signed after it.
@@ -88,6 +91,10 @@ def judge(evidence: Evidence, key: bytes | None = None, remembered: Sequence[Sig
         raise _moved(_cut_or(broken, heads), evidence)
     _hold_against(heads, chain, evidence)
     _require_promised(chain, evidence)
+    try:
+        require_end(chain, last)
+    except LedgerBroken as error:
+        raise _moved(error, evidence) from error
     return Verdict(
         entries=chain.entries,
         releases=chain.releases,
