@@ -12,6 +12,7 @@ from tactful_privacy.audit.report.findings import Findings, Json
 from tactful_privacy.audit.report.words import Words, number
 
 _DELTA = 1e-6
+_CONTROL = "none"  # the row of the federation without a fault
 _CORRELATION = "correlation with the true slot profile"
 
 
@@ -80,9 +81,9 @@ def _audit_answer(run: Json | None, words: Words) -> str:
 def _faults_answer(faults: Json | None, words: Words) -> str:
     if faults is None:
         return _missing(words, "tactful audit faults")
-    rows = faults["faults"]
+    rows = [row for row in faults["faults"] if row["name"] != _CONTROL]
     slack = [row for row in rows if row["caught_by"] == "no_violation"]
-    escaped = [str(row["name"]) for row in rows if not row["as_expected"]]
+    escaped = [str(row["name"]) for row in faults["faults"] if not row["as_expected"]]
     figures = {"planted": len(rows), "slack": len(slack)}
     if escaped:
         return words("a_faults_bad", planted=len(rows), escaped=len(escaped), names=", ".join(escaped))
@@ -178,7 +179,12 @@ def _faults(findings: Findings, words: Words) -> Section | None:
         return None
     columns = [words(key) for key in ("fault", "caught_by", "power", "remark")]
     rows = [
-        [str(row["title"]), words.name(str(row["caught_by"])), f"{row['caught']}/{row['runs']}", str(row["remark"])]
+        [
+            words.name(str(row["title"])),
+            words.name(str(row["caught_by"])),
+            f"{row['caught']}/{row['runs']}",
+            words.name(str(row["remark"])),
+        ]
         for row in faults["faults"]
     ]
     return Section(words("faults"), [Prose(words("faults_text", runs=faults["runs"])), Table(columns, rows)])
