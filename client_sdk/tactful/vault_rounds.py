@@ -161,7 +161,7 @@ class RoundStore:
     def raise_floor(self, spend: Spend) -> None:
         """Let everybody who enrols from now on start with this spend; call inside a transaction."""
         floor = (self._floor() or Account()).plus(spend)
-        self.save_note(_FLOOR, replace(floor, last_rounds={}).to_bytes())
+        self.save_note(_FLOOR, floor.to_bytes())
 
     def tombstone_tokens(self) -> list[bytes]:
         """Return the keyed tokens of the erased."""
@@ -213,11 +213,16 @@ class RoundStore:
         return None if row is None else self._open(row[0], b"round", plan_digest)
 
     def save_round(self, plan_digest: bytes, federation: str, position: tuple[int, int], blob: bytes) -> None:
-        """Store a round's state in place of its former one; it survives loss of power."""
+        """Store a round's state in place of its former one, and delete those of earlier rounds; survives loss of power.
+
+        An earlier round is over once a later plan is answered, and the secrets of a void one must not stay.
+        """
         sealed = self._sealed(blob, b"round", plan_digest)
         with self._vault.transaction(power=True) as connection:
             values = (plan_digest, federation, *position, sealed)
             connection.execute("INSERT OR REPLACE INTO rounds VALUES (?,?,?,?,?)", values)
+            earlier = "DELETE FROM rounds WHERE federation=? AND (round, attempt) < (?, ?)"
+            connection.execute(earlier, (federation, *position))
 
     def last_position(self, federation: str) -> tuple[int, int] | None:
         """Return the highest (round, attempt) answered; None before the first."""

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tactful_privacy.wire import RoundPlan
+
 
 class Phase(StrEnum):
     """Where a round is. Each phase but the first and the last ones waits for one stage's answers."""
@@ -13,6 +15,7 @@ class Phase(StrEnum):
     SHARES = "shares"
     CONTRIBUTIONS = "contributions"
     SIGNING = "signing"
+    ENDORSING = "endorsing"
     UNMASKING = "unmasking"
     RELEASED = "released"
     VOID = "void"
@@ -23,6 +26,7 @@ STAGE_OF: Mapping[Phase, str] = {
     Phase.SHARES: "shares",
     Phase.CONTRIBUTIONS: "contribution",
     Phase.SIGNING: "sign",
+    Phase.ENDORSING: "endorse",
     Phase.UNMASKING: "unmask",
     Phase.RELEASED: "released",
 }
@@ -34,9 +38,15 @@ NEXT: Mapping[Phase, Phase] = {
     Phase.SHARES: Phase.CONTRIBUTIONS,
     Phase.CONTRIBUTIONS: Phase.SIGNING,
     Phase.SIGNING: Phase.UNMASKING,
+    Phase.ENDORSING: Phase.UNMASKING,
     Phase.UNMASKING: Phase.RELEASED,
 }
-"""The phase that follows when enough hosts answered."""
+"""The phase that follows when enough hosts answered; with a committee, `following` says."""
+
+
+def following(phase: Phase, plan: RoundPlan) -> Phase:
+    """Return the phase that follows when enough hosts answered, in a round of this plan."""
+    return Phase.ENDORSING if phase is Phase.SIGNING and plan.committee else NEXT[phase]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """One round as a pure state machine: announced → keys → shares → contributions → signing → unmasking → released | void.
 
+With a committee (`RoundPlan.committee`) its members endorse the survivor list between signing and unmasking.
+
 No framework, no clock, no network. Whoever drives it sends `requests`, hands in what comes back with `receive`, and
 says `close` when a phase's time is up. Each transition goes through the journal before anything rests on it, so a
 round resumes wherever its process died: the same requests, the same key ring, the same one survivor list.
@@ -26,7 +28,7 @@ from tactful_privacy.wire import (
     digest,
 )
 from tactful_server.errors import JournalDamaged, OutOfPhase
-from tactful_server.journal import NEXT, STAGE_OF, Journal, Phase, RoundId, Transition
+from tactful_server.journal import STAGE_OF, Journal, Phase, RoundId, Transition, following
 from tactful_server.secure_sum import SecureSum, SecureSumFactory
 
 Settle = Callable[[RoundPlan, NDArray[np.int64], SecureSum], Mapping[str, bytes]]
@@ -213,7 +215,7 @@ class RoundMachine:
         replies = tuple(self._replies.items())
         try:
             payloads, facts = self._outcome()
-            phase = NEXT[self.phase]
+            phase = following(self.phase, self.plan)
         except ProtocolError as error:
             payloads, facts, phase = {}, {"reason": str(error).encode()}, Phase.VOID
         self._note_drops()
@@ -225,9 +227,10 @@ class RoundMachine:
         if self.phase is Phase.ANNOUNCED:
             return dict.fromkeys(self.directory.host_ids, self._announcement), {}
         stage = STAGE_OF[self.phase]
-        if len(self._replies) < self.plan.n_min:
+        name = "committee_threshold" if self.phase is Phase.ENDORSING else "n_min"
+        if len(self._replies) < (needed := getattr(self.plan, name)):
             raise ProtocolError(
-                f"{len(self._replies)} hosts answered, n_min is {self.plan.n_min}",
+                f"{len(self._replies)} hosts answered, {name} is {needed}",
                 field=stage,
                 remedy="the next round may have more",
             )
@@ -266,7 +269,7 @@ class RoundMachine:
     def _replay(self, expected: int, transition: Transition) -> None:
         if transition.sequence != expected or transition.round_id != self.round_id or (self.over and expected):
             raise JournalDamaged(f"transition {transition.sequence} is out of place", field=str(expected))
-        if expected and transition.phase not in (NEXT[self.phase], Phase.VOID):
+        if expected and transition.phase not in (following(self.phase, self.plan), Phase.VOID):
             raise JournalDamaged(f"{transition.phase} cannot follow {self.phase}", field=str(expected))
         for host, payload in transition.replies:
             self.sum.accept(STAGE_OF[self.phase], host, payload)

@@ -27,7 +27,7 @@ class SecureSum(Protocol):
         ...
 
     def close(self, stage: str) -> Mapping[str, bytes]:
-        """End a stage (``keys``, ``shares``, ``contribution`` or ``sign``) and return the next payload by host.
+        """End a stage (all but ``unmask``) and return the next payload by host.
 
         Raises:
             ProtocolError: too few hosts are left; nothing can be opened any more.
@@ -62,7 +62,10 @@ class SecureSumFactory(Protocol):
 
 
 class AggregatedSum:
-    """The `SecureSum` of this project: `tactful_privacy.secagg` with masks, shares and a survivor certificate."""
+    """The `SecureSum` of this project: `tactful_privacy.secagg` with masks, shares and a survivor certificate.
+
+    Under a plan with a neighbour graph each host is sent its neighbours' keys and shares alone.
+    """
 
     def __init__(self, plan: RoundPlan, directory: KeyDirectory) -> None:
         self._aggregator = Aggregator(plan, directory)

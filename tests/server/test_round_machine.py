@@ -144,7 +144,7 @@ def test_restarted_at_every_transition_it_opens_and_releases_once():
         for host, request in again.requests().items():
             assert again.receive(table.answer(host, request)) is Receipt.ACCEPTED
         again.close()
-    assert phases == list(Phase)[:-1]
+    assert phases == [phase for phase in Phase if phase not in (Phase.ENDORSING, Phase.VOID)]
     assert len(table.lists) == CountingSum.opened == table.settled == 1
     for _ in range(3):  # replaying a finished round opens nothing
         np.testing.assert_array_equal(table.resume().total, table.expected(table.sessions))

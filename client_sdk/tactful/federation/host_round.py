@@ -102,7 +102,8 @@ class HostRound(Protocol):
     def save_round(self, plan_digest: bytes, federation: str, position: RoundPosition, blob: bytes) -> None:
         """Store the round's secret state, encrypted, durable before return; `last_position` rises with it.
 
-        Stores the blob and the position in one transaction. The blob replaces the plan's former one.
+        Stores the blob and the position in one transaction. The blob replaces the plan's former one, and the blobs of
+        the federation's earlier positions should go: such a round is over, and a void one left its secrets in them.
         """
         ...
 

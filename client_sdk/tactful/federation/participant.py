@@ -135,7 +135,8 @@ class RoundParticipant:
             return self._shares(session, request.payload)
         if request.stage == "contribution":
             return self._contribution(session, request.payload)
-        reply = session.sign(request.payload) if request.stage == "sign" else session.unmask(request.payload)
+        answer = {"sign": session.sign, "endorse": session.endorse}.get(request.stage, session.unmask)
+        reply = answer(request.payload)
         self._save(session)
         return reply
 

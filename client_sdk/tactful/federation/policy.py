@@ -19,6 +19,7 @@ from tactful_privacy.accounting.modes import (
 from tactful_privacy.accounting.zcdp import rho_budget
 from tactful_privacy.errors import ModulusTooSmall
 from tactful_privacy.mechanisms.banded import strategies
+from tactful_privacy.secagg.thresholds import graph_fault
 from tactful_privacy.validate import at_least, fraction, positive
 from tactful_privacy.wire import KeyDirectory, RoundPlan, Signed, WireError, digest, open_signed
 
@@ -217,12 +218,15 @@ def _check_threshold(plan: RoundPlan, policy: ParticipationPolicy) -> None:
         wrong = f"{plan.n_min} of {plan.n_hosts} hosts"
     elif 2 * plan.n_min <= plan.n_hosts + plan.colluders:
         wrong = f"2·{plan.n_min} ≤ {plan.n_hosts} + {plan.colluders}: two survivor lists could both be signed"
-    elif plan.share_threshold != plan.n_min:
+    elif plan.neighbours == 0 and plan.share_threshold != plan.n_min:
         wrong = f"share threshold {plan.share_threshold} is not n_min {plan.n_min}"
     if wrong:
         raise refusals.ThresholdTooLow(
             wrong, field="n_min", remedy="raise n_min above (n + t)/2 and every host's floor"
         )
+    if fault := graph_fault(plan, max(plan.colluders, policy.colluders)):
+        remedy = "plan what tactful_privacy.secagg.thresholds.recommended gives for this roster"
+        raise refusals.GraphUnsafe(fault, field="neighbours", remedy=remedy)
 
 
 def _check_bound(plan: RoundPlan) -> None:

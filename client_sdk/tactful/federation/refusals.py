@@ -9,6 +9,7 @@
         ├── UnknownMode, NotARehearsal, UnknownTask, ModelMissing
         ├── WrongRoster         roster, host count or this host's own entry do not fit
         ├── ThresholdTooLow     n_min is below the host's own floor, or 2·n_min ≤ n + t
+        ├── GraphUnsafe         the neighbour graph or its committee fails with more than 2^-40, as this host reckons
         ├── CollusionUnderstated  the plan assumes fewer colluding hosts than this host does
         ├── TooLittleNoise      the price of one round is above this host's ceiling, or the grid is too coarse for it
         ├── WrongPrice          ρ is not what the bound and the noise give in the plan's mode
@@ -77,6 +78,12 @@ class ThresholdTooLow(PlanRefused):
     """So few hosts would be needed that two survivor lists could both be signed, or below the host's own floor."""
 
     code = "threshold_too_low"
+
+
+class GraphUnsafe(PlanRefused):
+    """The neighbour graph or its committee may fail with a probability above 2^-40, by this host's own reckoning."""
+
+    code = "graph_unsafe"
 
 
 class CollusionUnderstated(PlanRefused):

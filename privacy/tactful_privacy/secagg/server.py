@@ -55,7 +55,8 @@ class Aggregator:
         self._round = rules.Round(plan, directory)
         self._state = _Collected()
         self._ring: rules.Ring | None = None
-        self._listed: tuple[SurvivorList, bytes] | None = None
+        self._listed: SurvivorList | None = None
+        self._list_digest = b""
         self._offered: dict[bytes, str] = {}
         self._may_answer: frozenset[str] = frozenset(directory.host_ids)
 
@@ -229,30 +230,30 @@ class Aggregator:
         payload = Signed.decode(self._state.answers["shares"][host_id]).payload
         return dict(ShareBundle.decode(payload).ciphertexts)
 
-    def _list(self) -> tuple[SurvivorList, bytes]:
-        """The one survivor list and its digest; known once the contributions are closed."""
+    def _list(self) -> SurvivorList:
+        """The one survivor list; known once the contributions are closed."""
         if self._listed is None:
             head = self._round.plan.previous_head
             listed = SurvivorList(self.plan_digest, self.keys_digest, head, self.survivors)
             rules.check_list(self._round, self.keys_digest, self._state.answers["shares"].keys(), listed)
-            self._listed = listed, digest(listed)
+            self._listed, self._list_digest = listed, digest(listed)
         return self._listed
 
     def _survivor_list(self) -> Mapping[str, bytes]:
-        return dict.fromkeys(self.survivors, self._list()[0].encode())
+        return dict.fromkeys(self.survivors, self._list().encode())
 
     def _certificate(self) -> Mapping[str, bytes]:
         """Every signature was verified when it came, and the list makes n_min of them."""
         signatures = self._state.answers["sign"]
         signed = tuple(SurvivorSignature.decode(signatures[host_id]) for host_id in sorted(signatures))
-        certificate = SurvivorCertificate(self._list()[0], signed)
+        certificate = SurvivorCertificate(self._list(), signed)
         asked = self._round.committee.intersection(self.survivors) if self._round.committee else self.survivors
         return dict.fromkeys(sorted(asked), certificate.encode())
 
     def _endorsed(self) -> Mapping[str, bytes]:
         given = self._state.answers["endorse"]
         endorsements = tuple(Endorsement.decode(given[host_id]) for host_id in sorted(given))
-        return dict.fromkeys(self.survivors, EndorsedList(self._list()[0], endorsements).encode())
+        return dict.fromkeys(self.survivors, EndorsedList(self._list(), endorsements).encode())
 
     # Answers
 
@@ -300,21 +301,19 @@ class Aggregator:
     def _check_signature(self, data: bytes) -> str:
         signature = SurvivorSignature.decode(data)
         self._require_expected(signature.host_id)
-        list_digest = self._list()[1]
-        if signature.list_digest != list_digest:
+        if signature.list_digest != self._list_digest:
             message = f"{signature.host_id!r} signs another list"
             raise errors.SecondSurvivorList(message, field="list_digest", remedy="sign the list that was sent")
-        rules.check_survivor(self._round, signature, list_digest)
+        rules.check_survivor(self._round, signature, self._list_digest)
         return signature.host_id
 
     def _check_endorsement(self, data: bytes) -> str:
         endorsement = Endorsement.decode(data)
         self._require_expected(endorsement.host_id)
-        list_digest = self._list()[1]
-        if endorsement.list_digest != list_digest:
+        if endorsement.list_digest != self._list_digest:
             message = f"{endorsement.host_id!r} endorses another list"
             raise errors.SecondSurvivorList(message, field="list_digest", remedy="endorse the list that was sent")
-        rules.check_survivor(self._round, endorsement, list_digest)
+        rules.check_survivor(self._round, endorsement, self._list_digest)
         return endorsement.host_id
 
     def _check_unmask(self, data: bytes) -> str:
@@ -322,7 +321,7 @@ class Aggregator:
         self._require_expected(claimed.host_id)
         message = rules.open_from_host(self._round, data, UnmaskShares, claimed.host_id)
         self._round.check_plan_digest(message.plan_digest, "UnmaskShares")
-        if message.list_digest != self._list()[1]:
+        if message.list_digest != self._list_digest:
             raise errors.SecondSurvivorList("unmasks another list", field="list_digest", remedy="unmask the one sent")
         held = self._round.sharers(message.host_id, self._state.answers["shares"].keys())
         survivors = held & self._state.answers["contribution"].keys()

@@ -35,6 +35,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tactful_privacy.errors import InvalidInput
+from tactful_privacy.wire import RoundPlan
 
 TARGET_LOG2 = -40.0
 """log2 of the probability that a round fails in security (or, apart from it, by bad luck), all tries together."""
@@ -155,6 +156,28 @@ def correctness_log2(
     apart = math.log2(n_hosts) + tail_log2(n_hosts, gone, reach, reach - floor + 1)
     silent = tail_log2(n_hosts, gone, committee, committee - threshold + 1) if committee else -math.inf
     return min(_any_of((shares, apart, silent)), 0.0)
+
+
+def graph_fault(plan: RoundPlan, colluders: int) -> str | None:
+    """Return what is wrong with a plan's graph and committee, or None.
+
+    Args:
+        plan: without neighbours it needs no probability, and may have no committee.
+        colluders: t, as whoever asks reckons with it.
+    """
+    degree, members = plan.neighbours, plan.committee
+    if degree == 0:
+        return f"a committee of {members} without a neighbour graph" if members or plan.committee_threshold else None
+    if degree % 2 or not degree < plan.n_hosts:
+        return f"{degree} neighbours among {plan.n_hosts} hosts, must be even and fewer"
+    if not 1 <= plan.share_threshold <= degree + 1:
+        return f"share threshold {plan.share_threshold} of {degree + 1} shares"
+    if (members or plan.committee_threshold) and not 1 <= plan.committee_threshold <= members <= plan.n_hosts:
+        return f"{plan.committee_threshold} of a committee of {members}"
+    failure = security_log2(plan.n_hosts, colluders, degree, plan.share_threshold, members, plan.committee_threshold)
+    if failure > TARGET_LOG2:
+        return f"fails with probability 2^{failure:.1f} with t = {colluders}, above 2^{TARGET_LOG2:g}"
+    return None
 
 
 @lru_cache(maxsize=256)
