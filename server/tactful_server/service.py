@@ -7,9 +7,10 @@ hosts, with the proof that the ledger has it. Each step is idempotent, so a cras
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -289,17 +290,29 @@ class Office:
     def _entry(self, machine: RoundMachine) -> Mapping[str, Value]:
         plan = machine.plan
         if machine.phase is Phase.VOID:
-            number = plan.round_number
-            return {"plan_digest": machine.plan_digest, "round_number": number, "reason": machine.reason}
+            return {
+                "plan_digest": machine.plan_digest,
+                "round_number": plan.round_number,
+                "reason": machine.reason,
+                "contributed": self._contributed(machine.round_id),  # they have paid, though nothing was opened
+                "rho": plan.rho,
+            }
         return Release(
             plan_digest=machine.plan_digest,
             round_number=plan.round_number,
             roster=tuple((entry.host_id, entry.planned_devices) for entry in machine.directory.entries),
             survivors=survivors_of(machine),
-            rho=plan.rho,
+            rho=self.progress.charged(plan),
             model_digest=machine.facts["model_digest"],
             keys_digest=machine.facts["keys_digest"],
         ).to_body()
+
+    def _contributed(self, round_id: RoundId) -> Sequence[str]:
+        """The hosts whose contributions arrived, sorted."""
+        for before, after in pairwise(self.store.transitions(round_id)):
+            if before.phase is Phase.CONTRIBUTIONS:
+                return sorted(host for host, _ in after.replies)
+        return ()
 
     def _prior(self) -> Artifact:
         card = ArtifactCard(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def test_a_run_shares_its_noise_over_a_restart(modal):
 
 
 def test_a_run_costs_the_model_once(modal):
-    """The card adds the run's price at its first release; a new run starts after the last round and is paid anew."""
+    """Card and ledger count the price at the run's first release; a new run starts after its end and is paid anew."""
     short = RunTerms(rounds=2, min_separation=4, participations=1)
     world = modal("central", run=short)
     spent = []
@@ -142,6 +143,9 @@ def test_a_run_costs_the_model_once(modal):
         world.run()
         spent.append(world.federation.model().card.rho)
     assert spent[0] == spent[1] == pytest.approx(spent[2] / 2)
+    price = plan_of(world, 1).rho
+    stated = [entry.body["rho"] for entry in world.federation.office.ledger.entries() if entry.kind == "release"]
+    assert [Fraction(rho) for rho in stated] == [price, 0, price]
     assert [plan_of(world, number).run.run_id for number in (1, 2, 3)] == ["run-1", "run-1", "run-3"]
 
 
