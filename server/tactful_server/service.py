@@ -295,7 +295,7 @@ class Office:
                 "round_number": plan.round_number,
                 "reason": machine.reason,
                 "contributed": self._contributed(machine.round_id),  # they have paid, though nothing was opened
-                "rho": plan.rho,
+                "rho": self.progress.charged(plan),
             }
         return Release(
             plan_digest=machine.plan_digest,
