@@ -4,6 +4,7 @@
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
@@ -27,7 +28,9 @@ def run() -> list[Row]:
     from tactful_privacy.audit.faults import run_faults
     from tactful_privacy.errors import SelfTestFailed
 
-    logging.getLogger("tactful").setLevel(logging.CRITICAL + 1)
+    for name in ("tactful", "tactful_server"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    started = time.process_time()
     with closing(open_target(canaries=CANARIES, rounds=1)) as target:
         table = run_faults(target, runs=RUNS)
     if not table.as_expected:
@@ -38,15 +41,20 @@ def run() -> list[Row]:
             must = check in result.expected
             reference = ("must catch it", float(RUNS)) if must else (result.caught_by, None)
             rows.append(Row(f"{result.title} · {check}", float(count), f"of {RUNS} trials", *reference))
-    return [*rows, _duration(), Row("whole table", table.seconds, "s")]
+    return [*rows, _duration(), Row("the whole table", time.process_time() - started, "s of processor time")]
 
 
 def _duration() -> Row:
     from tactful.federation.participant import host_path
     from tactful_privacy.selftest import self_test
 
-    seconds = sorted(self_test(host_path()).seconds for _ in range(41))
-    return Row(_DURATION, 1e3 * seconds[20], "ms", "bar", 50.0)
+    def once() -> float:
+        started = time.process_time()
+        self_test(host_path())
+        return time.process_time() - started
+
+    seconds = sorted(once() for _ in range(41))
+    return Row(_DURATION, 1e3 * seconds[20], "ms of processor time", "bar", 50.0)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -66,13 +66,15 @@ def _planted(target: str, runs: int, only: tuple[str, ...], canaries: int, *, qu
 @contextmanager
 def _quiet_log() -> Iterator[None]:
     """Keep the hosts' log still: it would report every planted fault as the fault it is."""
-    log = logging.getLogger("tactful")
-    before = log.level
-    log.setLevel(logging.CRITICAL + 1)
+    logs = [logging.getLogger(name) for name in ("tactful", "tactful_server")]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)
 
 
 _COLUMNS = ("refusal", "self_test", "audit", "audit_estimate")

@@ -23,7 +23,7 @@ ENCODER = "tactful.federation.participant.encode_block"
 GRID = "tactful_privacy.mechanisms.grid"
 SESSION = "tactful_privacy.secagg.HostSession"
 PLAN = "tactful_server.service.build_plan"
-BEHIND = "the other line of defence holds: nothing more leaks, so an audit has nothing to find"
+BEHIND = "nothing more leaks, so an audit has nothing to find"
 
 
 def planted_faults(target: RehearsedTarget) -> Sequence[PlantedFault]:
@@ -51,7 +51,7 @@ def _sound(target: RehearsedTarget) -> PlantedFault:
         where="nowhere",
         plant=nullcontext,
         stops=True,
-        remark="a sound federation: each 95 % figure of the audit may alarm in one run of twenty",
+        remark="the bound may alarm in one run of twenty, the estimate in one of a hundred",
     )
 
 
@@ -163,7 +163,7 @@ def _encoding(target: RehearsedTarget) -> Sequence[PlantedFault]:
             where=f"{GRID}.clip",
             plant=patches.unclipped,
             expected=(SELF_TEST,),
-            remark=f"over-long rows become zero by the integer norm check: {BEHIND}",
+            remark=f"the integer norm check makes over-long rows zero: {BEHIND}",
         ),
         HostFault(
             target=target,
@@ -173,7 +173,7 @@ def _encoding(target: RehearsedTarget) -> Sequence[PlantedFault]:
             where=f"{GRID}._within",
             plant=patches.unchecked_norm,
             expected=(SELF_TEST,),
-            remark=f"the clip still cuts: {BEHIND}",
+            remark=f"the clip still cuts every row: {BEHIND}",
         ),
         HostFault(
             target=target,

@@ -14,14 +14,14 @@ from tactful_privacy.audit.faults.model import (
     Progress,
     Trial,
 )
+from tactful_privacy.audit.verdict import CONFIDENCE, ESTIMATE_CONFIDENCE
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.validate import at_least
 
 LEAST = 0.8
 """A check counts as catching a fault if it does in this share of the trials."""
-CONFIDENCE = 0.95
 UNLUCKY = 1e-4
-"""A sound system is accused if it alarms more often than binomial chance at 1 - CONFIDENCE allows but this rarely."""
+"""The chance of more alarms than are put down to chance where there is no fault."""
 
 
 def run_faults(
@@ -93,7 +93,8 @@ def summarise(fault: PlantedFault, trials: Sequence[Trial], seconds: float = 0.0
 
 
 def _stays_calm(fault: PlantedFault, catches: dict[str, int], runs: int) -> bool:
-    allowed = {Check.AUDIT: most_alarms(runs), Check.ESTIMATE: most_alarms(runs)} | dict.fromkeys(fault.tolerated, runs)
+    allowed = {Check.AUDIT: most_alarms(runs, CONFIDENCE), Check.ESTIMATE: most_alarms(runs, ESTIMATE_CONFIDENCE)}
+    allowed |= dict.fromkeys(fault.tolerated, runs)
     return all(caught <= allowed.get(Check(check), 0) for check, caught in catches.items())
 
 
@@ -104,11 +105,11 @@ def _surest(catches: dict[str, int], runs: int) -> tuple[str, int]:
     return (best, caught) if caught >= LEAST * runs else (NONE, caught)
 
 
-def most_alarms(runs: int) -> int:
-    """Return how many of ``runs`` audits at 95 % may alarm without a fault, exceeded with probability below 1e-4."""
+def most_alarms(runs: int, confidence: float) -> int:
+    """Return how many of ``runs`` audits may alarm without a fault, exceeded with probability below ``UNLUCKY``."""
     from scipy.stats import binom
 
-    return int(binom.isf(UNLUCKY, runs, 1 - CONFIDENCE))
+    return int(binom.isf(UNLUCKY, runs, 1 - confidence))
 
 
 def _distinct(groups: Iterable[tuple[str, ...] | None]) -> tuple[str, ...]:
