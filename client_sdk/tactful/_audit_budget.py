@@ -13,8 +13,8 @@ from tactful.errors import TactfulError, UnreadableVault, VaultDamaged
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from tactful._replay import Answered
     from tactful.host import Host
-    from tactful_privacy.ledger import Release
 
 
 def budget(
@@ -109,20 +109,16 @@ def _against(host: Host, device: int, ledger: Path, host_id: str | None) -> dict
         "entries": len(entries),
         "head": entries[-1].hash.hex() if entries else "",
         "rounds_answered": len(answered),
-        "rounds_missing": [found.release.round_number for found in answered if not _replay.knows(host, found.release)],
-        "rounds_underpaid": _underpaid(host, device, [found.release for found in answered]),
+        "rounds_missing": [found.round_number for found in answered if not _replay.knows(host, found)],
+        "rounds_underpaid": _underpaid(host, device, answered),
     }
 
 
-def _underpaid(host: Host, device: int, answered: list[Release]) -> list[int]:
+def _underpaid(host: Host, device: int, answered: list[Answered]) -> list[int]:
     """Return the rounds paid for below the ledger's price; 0 is right within a run whose price was paid before."""
     paid = {spend.plan_digest: spend.rho for spend in host.rounds.spends(device)}
     most = max(paid.values(), default=0)
-    return [
-        release.round_number
-        for release in answered
-        if (paid.get(release.plan_digest, release.rho) or most) < release.rho
-    ]
+    return [found.round_number for found in answered if (paid.get(found.plan_digest, found.rho) or most) < found.rho]
 
 
 def _wrong(found: dict[str, Any], *, exceeded: bool) -> list[str]:

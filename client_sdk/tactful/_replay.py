@@ -5,11 +5,11 @@ vault does not know is charged to everybody the host could have had in it: all i
 those who enrol from now on, since the copy may be older than their enrolment. That is too much for some and for none
 too little.
 
-A run of correlated noise is priced as a whole: its first release states the price and the later ones state 0. A device
-pays it with its first round, whichever that was. So a missing release that states 0 is charged at the last price stated
-before it, once, to whoever has not paid since.
+A void round counts where its entry names this host among those whose contributions arrived. A run of correlated noise
+is paid for as a whole, with a device's first round of it: where later entries of a run state 0, a missing one is
+charged at the last price stated before it, once, to whoever has not paid since.
 
-Cannot be found: a contribution that was sent and is in no release (a void round, a host given up as lost). The keeper's
+Cannot be found: a contribution that was sent and is in no entry, since it came too late or got lost. The keeper's
 counter knows their number, if there is one: what the ledger does not explain keeps the budgets frozen.
 """
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from tactful._account import REPLAY, Spend
 from tactful.errors import InvalidInput
-from tactful_privacy.errors import TactfulError
+from tactful_privacy.errors import LedgerBroken, TactfulError
 from tactful_privacy.ledger import Entry, Ledger, Release
 from tactful_privacy.secagg.state import SessionState
 
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A release with this host in the sum; ``price`` is the last one stated by then, in the round ``since``."""
+    """A round that this host answered; ``price`` is the last one stated by then, in the round ``since``."""
 
-    release: Release
+    plan_digest: bytes
+    round_number: int
+    rho: Fraction
     price: Fraction
     since: int
 
@@ -45,7 +47,7 @@ class ReplayReport:
     Attributes:
         entries: of the ledger that were read; its chain is verified.
         head: hash of the last one. The replay is as good as that is new: compare it with the federation's.
-        rounds_answered: releases in which this host is named.
+        rounds_answered: entries in which this host is named.
         rounds_missing: numbers of those which the vault did not know, in order.
         devices_charged: devices enrolled now that were charged; the erased are charged besides.
         rho_added: at most to each of them; less to those whom the vault knows to have paid.
@@ -79,7 +81,7 @@ def replay(host: "Host", ledger: "str | Path | Iterable[Entry]", host_id: str | 
     federation, releases = answered(entries, host.public_key.hex(), host_id)
     with host.guard.writing():
         gap = host.guard.gap()
-        missing = [found for found in releases if not knows(host, found.release)]
+        missing = [found for found in releases if not knows(host, found)]
         devices = host.vault.device_ids() if missing else []
         added = sum((_charge(host, federation, release, devices) for release in _priced(missing)), Fraction(0))
         unexplained = None if gap.missing is None else max(0, gap.missing - len(missing))
@@ -92,7 +94,7 @@ def replay(host: "Host", ledger: "str | Path | Iterable[Entry]", host_id: str | 
         entries=len(entries),
         head=entries[-1].hash if entries else bytes(32),
         rounds_answered=len(releases),
-        rounds_missing=tuple(sorted(found.release.round_number for found in missing)),
+        rounds_missing=tuple(sorted(found.round_number for found in missing)),
         devices_charged=len(devices),
         rho_added=added,
         unexplained=unexplained,
@@ -111,7 +113,7 @@ def read(ledger: "str | Path | Iterable[Entry]") -> Iterator[Entry]:
 
 
 def answered(entries: list[Entry], public_key: str, host_id: str | None) -> tuple[str, list[Answered]]:
-    """Return the federation's name and the releases with this host in the sum, by the name it had at the time.
+    """Return the federation's name and the rounds that this host answered, by the name it had at the time.
 
     Raises:
         InvalidInput: the ledger never names this host.
@@ -127,19 +129,34 @@ def answered(entries: list[Entry], public_key: str, host_id: str | None) -> tupl
             mine = entry.body.get("identity_key") == public_key
             known, name = known or mine, {str(entry.body.get("host_id"))}
             names = names | name if mine else (names - name) | given
-        elif entry.kind == "release":
-            release = Release.from_entry(entry)
-            if release.rho:
-                price, since = release.rho, release.round_number
-            if names & set(release.survivors):
-                found.append(Answered(release, price, since))
+        elif (said := _said(entry)) is not None:
+            plan_digest, number, rho, hosts = said
+            if rho:
+                price, since = rho, number
+            if names & hosts:
+                found.append(Answered(plan_digest, number, rho, price, since))
     if not known:
         remedy = "give the ledger of a federation in which this host is enrolled, or the host's name in it"
         raise InvalidInput("does not name this host's key", field="ledger", remedy=remedy)
     return federation, found
 
 
-def knows(host: "Host", release: Release) -> bool:
+def _said(entry: Entry) -> tuple[bytes, int, Fraction, set[str]] | None:
+    """Return plan digest, round, price and contributing hosts of an entry about a round; None for every other one."""
+    if entry.kind == "release":
+        release = Release.from_entry(entry)
+        return release.plan_digest, release.round_number, release.rho, set(release.survivors)
+    if entry.kind != "void" or "contributed" not in entry.body:
+        return None
+    try:
+        digest, rho = bytes.fromhex(entry.body["plan_digest"]), Fraction(entry.body["rho"])
+        return digest, int(entry.body["round_number"]), rho, set(map(str, entry.body["contributed"]))
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+        remedy = "restore the ledger from a copy whose head you trust"
+        raise LedgerBroken(f"not a void round: {error!r}", line=entry.index + 1, remedy=remedy) from error
+
+
+def knows(host: "Host", release: Answered) -> bool:
     """Return whether the vault knows that it answered; the round's stored state tells what schema 1 did not write."""
     if host.rounds.knows_contribution(release.plan_digest):
         return True
@@ -156,24 +173,24 @@ def _priced(missing: list[Answered]) -> Iterator[Answered]:
     """Yield the missing releases; of those that share one stated price the later ones at what they state, 0."""
     seen = set[int]()
     for found in missing:
-        yield replace(found, price=found.release.rho) if found.since in seen else found
+        yield replace(found, price=found.rho) if found.since in seen else found
         seen.add(found.since)
 
 
 def _charge(host: "Host", federation: str, missing: Answered, devices: list[int]) -> Fraction:
     """Charge one release to everybody who may have been in it; return the most that anybody was charged."""
-    release = missing.release
-    spend = Spend(federation, release.round_number, release.plan_digest, missing.price, REPLAY)
+    number, plan_digest = missing.round_number, missing.plan_digest
+    spend = Spend(federation, number, plan_digest, missing.price, REPLAY)
     for device in devices:
-        if not host.rounds.has_spend(device, federation, release.round_number):
-            paid = not release.rho and _paid_since(host, device, federation, missing.since)
+        if not host.rounds.has_spend(device, federation, number):
+            paid = not missing.rho and _paid_since(host, device, federation, missing.since)
             host.rounds.write_spend(device, replace(spend, rho=Fraction(0)) if paid else spend)
     for token in host.rounds.tombstone_tokens():
         account = host.rounds.tombstone(token)
         if account is not None:
             host.rounds.put_tombstone(token, account.plus(spend))
     host.rounds.raise_floor(spend)
-    host.rounds.note_contribution(federation, release.round_number, release.plan_digest, len(devices))
+    host.rounds.note_contribution(federation, number, plan_digest, len(devices))
     return spend.rho
 
 

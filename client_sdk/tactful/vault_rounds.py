@@ -74,9 +74,10 @@ class RoundStore:
         self._accounts[device] = account.plus(spend)
 
     def _paid_for(self, plan: RoundPlan, plan_digest: bytes, device: int) -> bool:
-        query = "SELECT plan FROM spends WHERE device=? AND federation=? AND round=?"
+        query = "SELECT plan, source FROM spends WHERE device=? AND federation=? AND round=?"
         row = self._vault.connection.execute(query, (device, plan.federation, plan.round_number)).fetchone()
-        return row is not None and bytes(row[0]) == plan_digest
+        # What a replay charged has left already, with a noise that is forgotten: it must not leave with another.
+        return row is not None and bytes(row[0]) == plan_digest and row[1] == ROUND
 
     def has_spend(self, device: int, federation: str, round_number: int) -> bool:
         """Return whether this enrolment paid for a round, under whatever plan."""

@@ -7,6 +7,8 @@ import pytest
 
 from tactful import Host, InvalidInput
 from tactful.errors import KeyMalformed, VaultRolledBack
+from tactful.federation import ParticipationPolicy
+from tactful.federation.vault_round import VaultRound
 from tactful.testing import MemoryKey
 from tactful_privacy.errors import LedgerBroken
 from tactful_privacy.ledger import Ledger, Release
@@ -107,6 +109,16 @@ def test_a_replay_charges_everybody_and_thaws(rolled_back):
         host.check()
 
 
+def test_a_participant_replays_before_it_agrees_to_a_plan(rolled_back):
+    """Given the ledger at its start, a host's part in rounds begins with what the vault had lost."""
+    folder, ledger = rolled_back
+    with open_host(folder) as host:
+        side = VaultRound(host, host_id="north", server_key=bytes(32), policy=ParticipationPolicy(), ledger=ledger.path)
+        assert len(side.eligible_devices(plan(4))) == 2
+        assert side.spend(plan(3), ["1"]) == []
+        assert host.find("ada").privacy_budget().rho_spent == 3 * PRICE
+
+
 def test_a_round_that_was_replayed_is_not_paid_again(rolled_back):
     """The plan of a missing round, asked again after the replay, finds nobody who would contribute twice."""
     folder, ledger = rolled_back
@@ -168,6 +180,21 @@ def test_without_a_counter_the_replay_still_finds_the_rounds(tmp_path):
         assert host.find("ada").privacy_budget().rho_spent == 0
         assert host.replay_ledger(ledger.path).rounds_missing == (1,)
         assert host.find("ada").privacy_budget().rho_spent == PRICE
+
+
+def test_a_void_round_counts_where_the_contribution_arrived(tmp_path):
+    """Nothing was opened, and who sent has paid; hosts that had not sent, and entries that do not say, are left out."""
+    with open_host(tmp_path) as host:
+        ledger = begun(tmp_path, host)
+        person(host)
+        for number, hosts in ((1, ["north", "south"]), (2, ["south"]), (3, None)):
+            said = {} if hosts is None else {"contributed": hosts, "rho": PRICE}
+            ledger.append("void", {"plan_digest": digest(plan(number)), "round_number": number, **said})
+        assert host.replay_ledger(ledger.path).rounds_missing == (1,)
+        assert host.find("ada").privacy_budget().rho_spent == PRICE
+        ledger.append("void", {"plan_digest": "?", "round_number": 4, "contributed": ["north"], "rho": "1/0"})
+        with pytest.raises(LedgerBroken, match="not a void round"):
+            host.replay_ledger(ledger.path)
 
 
 def test_rounds_without_this_host_are_none_of_its_business(tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -45,6 +46,7 @@ class VaultRound:
         trainer: computes contributions; numpy by default.
         directory: the roster agreed on out of band, if any.
         now_unix_s: the time for a plan's deadline; the computer's by default.
+        ledger: an exported ledger of the federation, replayed before any plan is agreed to; see `Host.replay_ledger`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class VaultRound:
         trainer: Trainer | None = None,
         directory: KeyDirectory | None = None,
         now_unix_s: Callable[[], float] = time.time,
+        ledger: Path | None = None,
     ) -> None:
         if len(server_key) != _KEY_BYTES:
             raise InvalidInput("must be 32 bytes", field="server_key", remedy="pin the server's Ed25519 public key")
@@ -68,6 +71,8 @@ class VaultRound:
         self._host = host
         self._trainer: Trainer = trainer or NumpyTrainer()
         self._now = now_unix_s
+        if ledger is not None:
+            host.replay_ledger(ledger, host_id)
         self._table: TrainingTable | None = None
         self._table_of: tuple[tuple[int, ...], date, int] | None = None
 
