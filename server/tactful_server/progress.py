@@ -74,21 +74,22 @@ class Progress:
             return under_way
         return terms.run.starting_at(round_number)
 
-    def check_run(self, plan: RoundPlan, terms: RoundTerms) -> None:
-        """Refuse to go on with a run on other terms than those on which its devices paid for it.
+    def checked(self, plan: RoundPlan, terms: RoundTerms) -> RoundPlan:
+        """Return the plan if it does not go on with a run on other terms than those on which its devices paid for it.
 
         Raises:
             InvalidInput: grid, bound, noise, length or shape are not those of the run's earlier rounds.
         """
         last = self.last_plan()
         if plan.run is None or terms.run is None or last is None or last.run != plan.run:
-            return
+            return plan
         changed = [name for name in _OF_A_RUN if getattr(plan, name) != getattr(last, name)]
         if plan.run != terms.run.starting_at(plan.run.first_round):
             changed.append("run")
         if changed:
             remedy = "wait for its end to enrol or change terms, or give it up by one round with run=None in the terms"
             raise InvalidInput(f"{', '.join(changed)} changed within {plan.run.run_id!r}", field="run", remedy=remedy)
+        return plan
 
     def noise_state(self, plan: RoundPlan) -> bytes:
         """The sealed noise after the run's last released round; empty before its first."""

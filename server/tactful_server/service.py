@@ -147,14 +147,12 @@ class Office:
     def next_plan(self, directory: KeyDirectory) -> RoundPlan:
         """The plan of the next round: a number never used before, from the newest model and the ledger's head."""
         numbers = [record.round_id.round_number for record in self.store.rounds(self.federation)]
-        number = max(numbers, default=0) + 1
+        number, terms = max(numbers, default=0) + 1, self.terms
         self.optimiser.load(self._optimiser_state())
         layout, task = self.optimiser.contribution_layout(self.model.layout), self.optimiser.task
-        clip_norm, run = self.progress.clip_norm(self.terms, task), self.progress.run(self.terms, number)
+        clip_norm, run = self.progress.clip_norm(terms, task), self.progress.run(terms, number)
         start = RoundStart(number, self.current().digest, self.ledger.head, self.now_unix_s(), clip_norm, run)
-        plan = build_plan(self.terms, directory, task, layout, start)
-        self.progress.check_run(plan, self.terms)
-        return plan
+        return self.progress.checked(build_plan(terms, directory, task, layout, start), terms)
 
     def begin(self) -> RoundMachine:
         """Plan, sign and announce the next round.
@@ -235,8 +233,7 @@ class Office:
     def settle(self, plan: RoundPlan, total: NDArray[np.int64], summed: SecureSum) -> Mapping[str, bytes]:
         """The facts of a release, from the opened sum; writes nothing, so it may be repeated.
 
-        In mode ``central`` the noise comes first: the exact sum goes no further, and the total that is journalled is
-        the noised one. Repeated after a crash, it draws afresh: nobody has seen the former.
+        In mode ``central`` the noise comes first, drawn afresh if repeated: the exact sum goes no further than here.
         """
         central: dict[str, bytes] = {}
         if plan.mode == CENTRAL:
