@@ -148,7 +148,7 @@ def _share(results: list[AuditResult], field: str) -> float:
 def _halved_noise() -> Iterator[None]:
     """Every host at half the deviation, with a self-test that looks away."""
 
-    def half(plan: RoundPlan, **_: Any) -> Any:
+    def half(plan: RoundPlan, *_: Any) -> Any:
         return sample(plan.noise_variance_units // 4, plan.dimension)
 
     kept = device._noise, device.RoundParticipant._require_sound

@@ -31,7 +31,7 @@ def audits(runs):
 @pytest.fixture
 def halved(monkeypatch):
     """Every host's noise at half its deviation, and a self-test that does not see it, so that the audit has to."""
-    monkeypatch.setattr(device, "_noise", lambda plan, **_: sample(plan.noise_variance_units // 4, plan.dimension))
+    monkeypatch.setattr(device, "_noise", lambda plan, *_: sample(plan.noise_variance_units // 4, plan.dimension))
     monkeypatch.setattr(device.RoundParticipant, "_require_sound", lambda self: None)
 
 

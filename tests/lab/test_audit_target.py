@@ -70,8 +70,9 @@ def test_the_model_learns_from_the_products_devices_alone(target):
         assert target.last.planned_devices == 3 * target.setting.devices
         assert target.model_before != target.model_after == target.server.model().digest
     devices = np.where(np.arange(MODEL_DIMENSION) % 2, -1.0, 1.0) * CLIP_NORM / math.sqrt(MODEL_DIMENSION)
-    # Four hosts' noise in a mean over 30 devices; the largest of 53 coordinates is within 6 deviations.
-    noise = 2 * math.sqrt(target.facts.noise_variance_units) * 2.0**-target.facts.grid_exponent / 30
+    # Four hosts' noise in a mean over the devices of three; the largest of 53 coordinates is within 6 deviations.
+    total = 2 * math.sqrt(target.facts.noise_variance_units) * 2.0**-target.facts.grid_exponent
+    noise = total / (3 * target.setting.devices)
     for step in steps:
         assert np.abs(step - devices).max() < 6 * noise
 

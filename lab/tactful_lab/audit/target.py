@@ -140,7 +140,7 @@ class Rehearsal:
     delta: float = 1e-6
     hosts: int = 5
     colluders: int = 1
-    devices: int = 10
+    devices: int = 30
 
     def __post_init__(self) -> None:
         at_least(2, canaries=self.canaries)
@@ -312,7 +312,7 @@ def open_target(
     delta: float = 1e-6,
     hosts: int = 5,
     colluders: int = 1,
-    devices: int = 10,
+    devices: int = 30,
 ) -> RehearsedTarget:
     """Open a rehearsed federation to audit; see `Rehearsal` for the options."""
     return RehearsedTarget(Rehearsal(canaries, rounds, epsilon, delta, hosts, colluders, devices))
