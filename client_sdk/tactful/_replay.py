@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from tactful._account import REPLAY, Spend
 from tactful.errors import InvalidInput
 from tactful_privacy.errors import LedgerBroken, TactfulError
-from tactful_privacy.ledger import Entry, Ledger, Release
+from tactful_privacy.ledger import Entry, Release, history
 from tactful_privacy.secagg.state import SessionState
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def read(ledger: "str | Path | Iterable[Entry]") -> Iterator[Entry]:
         return
     if not Path(ledger).is_file():
         raise InvalidInput(f"no ledger at {ledger}", field="ledger", remedy="give the path of an exported ledger")
-    yield from Ledger(ledger).entries()
+    yield from history(ledger)[1]
 
 
 def answered(entries: list[Entry], public_key: str, host_id: str | None) -> tuple[str, list[Answered]]:

@@ -17,6 +17,7 @@ from tactful_privacy.ledger import (
     gather,
     head_fields,
     head_of,
+    history,
     judge,
     parse_head,
 )
@@ -363,3 +364,14 @@ def test_no_person_is_in_a_head(path: Path) -> None:
     fields = json.loads(lines_of(path)[1])
     assert set(fields) == {"chain_head", "federation", "root", "signature", "signer", "size"}
     assert head_of(parse_head(lines_of(path)[1])).size == 3
+
+
+def test_the_entries_come_with_the_verdict(path: Path, tmp_path: Path) -> None:
+    """Whoever wants to read the history gets it from an export as from the ledger, and never unverified."""
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    for source in (path, ledger.path):
+        verdict, entries = history(source, PUBLIC)
+        assert (verdict.entries, list(entries)) == (ENTRIES, list(ledger.entries()))
+    write(path, lines_of(path)[:-3])
+    with pytest.raises(LedgerBroken):
+        history(path)

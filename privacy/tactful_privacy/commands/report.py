@@ -89,22 +89,16 @@ def _made_now(context: typer.Context, part: str) -> Mapping[str, Any]:
 
 def _ledger(path: Path | None, head: str | None) -> tuple[Mapping[str, Any] | None, Sequence[float]]:
     from tactful_privacy.commands.ledger import _head_from_hex
-    from tactful_privacy.ledger import verify
+    from tactful_privacy.ledger import Release, history
 
     if path is None:
         return None, ()
     try:
-        found = verify(path, _head_from_hex(head))
+        verdict, entries = history(path, last=_head_from_hex(head))
+        prices = [float(Release.from_entry(entry).rho) for entry in entries if entry.kind == "release"]
     except LedgerBroken as error:
-        return {"verified": False, "reason": str(error)}, ()
-    facts = {"verified": True, "entries": found.entries, "releases": found.releases, "head": found.head.hex()}
-    return facts, _prices(path)
-
-
-def _prices(path: Path) -> list[float]:
-    from tactful_privacy.ledger import Ledger, Release
-
-    return [float(Release.from_entry(entry).rho) for entry in Ledger(path).entries() if entry.kind == "release"]
+        return {"verified": False, "fault": error.fault, "line": error.line, "reason": str(error)}, ()
+    return {"verified": True, **verdict.to_dict()}, prices
 
 
 def _versions() -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from tactful_privacy.ledger.entries import KINDS, NO_HEAD, Entry, Release, Value
 from tactful_privacy.ledger.exported import Evidence, export, gather
 from tactful_privacy.ledger.files import LedgerNotWritten
 from tactful_privacy.ledger.heads import HeadBook, head_fields, head_from_fields, head_of, parse_head
-from tactful_privacy.ledger.verdict import LedgerForked, Verdict, judge
+from tactful_privacy.ledger.verdict import LedgerForked, Verdict, history, judge
 
 __all__ = [
     "KINDS",
@@ -25,6 +25,7 @@ __all__ = [
     "head_fields",
     "head_from_fields",
     "head_of",
+    "history",
     "judge",
     "mend",
     "parse_head",

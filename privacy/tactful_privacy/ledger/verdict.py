@@ -6,12 +6,13 @@ of it was written anew. And two heads of one key which cannot both be true convi
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from tactful_privacy.errors import InvalidInput, LedgerBroken, TactfulError
 from tactful_privacy.ledger.chain import Chain, require_end
-from tactful_privacy.ledger.entries import CONTINUES, MAX_LINE_BYTES
-from tactful_privacy.ledger.exported import Evidence
+from tactful_privacy.ledger.entries import CONTINUES, MAX_LINE_BYTES, Entry, parse_entry
+from tactful_privacy.ledger.exported import Evidence, gather
 from tactful_privacy.ledger.heads import head_fields
 from tactful_privacy.ledger.locate import located
 from tactful_privacy.ledger.merkle import Tree, extends
@@ -106,6 +107,13 @@ def judge(
         key_pinned=key is not None,
         tree=chain.tree,
     )
+
+
+def history(path: str | Path, key: bytes | None = None, last: bytes | None = None) -> tuple[Verdict, tuple[Entry, ...]]:
+    """Read an export or a ledger, and return the verdict on it with its entries; raises as `gather` and `judge` do."""
+    evidence = gather(path)
+    verdict = judge(evidence, key, last=last)
+    return verdict, tuple(parse_entry(line, number) for number, line in enumerate(evidence.lines))
 
 
 _Heads = Sequence[tuple[LedgerHead, Signed, int]]
@@ -250,4 +258,4 @@ def _moved(error: LedgerBroken, evidence: Evidence) -> LedgerBroken:
     return LedgerBroken(message, line=error.line + evidence.first_line - 1, fault=error.fault)
 
 
-__all__ = ["LedgerForked", "Verdict", "judge"]
+__all__ = ["LedgerForked", "Verdict", "history", "judge"]
