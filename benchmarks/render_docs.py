@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _harness, faults
+from benchmarks import _harness, faults, secagg_table
 from tactful_lab.errors import ResultsInvalid
 from tactful_lab.slots.looks import Looks
 
@@ -25,6 +25,8 @@ TITLES = {
     "precision_top_5_percent": ("precision, top 5 %", "{:.3f}"),
     "top_slot_hit_rate": ("top-slot hit rate", "{:.3f}"),
 }
+TABLES = {"secagg": secagg_table.table}
+"""Suites with tables of their own; all others share `table`."""
 
 
 def pages() -> list[Path]:
@@ -79,7 +81,8 @@ def render(suite: str, folder: Path = _harness.RESULTS) -> str:
     if any(row["unit"] == "looks" for row in document["rows"]):
         # Counted anew, not taken from the run: looks by hand are entered in the file as well.
         source += f" December has been looked at {Looks(_harness.LOOKS).count} times (`benchmarks/looks.jsonl`)."
-    return "\n".join(["", *table(document["rows"]), "", source, ""]) + "\n"
+    drawn = TABLES.get(suite, table)(document["rows"])
+    return "\n".join(["", *drawn, "", source, ""]) + "\n"
 
 
 def fill(text: str, folder: Path = _harness.RESULTS) -> str:

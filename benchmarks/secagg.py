@@ -1,0 +1,193 @@
+"""What one round of secure aggregation costs: CPU time of all hosts and of the server, and bytes, stage by stage.
+
+n hosts × d coordinates; one host in ten falls silent after it sent its shares, which is the dearest moment: its mask
+key is rebuilt from the others' shares. All hosts run in one process, one after the other, so CPU seconds are what all
+of them spend together, on however many cores. Beside it, in the same process, Flower's own SecAgg+.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from unittest.mock import patch
+
+import numpy as np
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import secaggplus
+from benchmarks._harness import ROOT, Row
+from benchmarks.secagg_case import Case, Measured, Stages
+from benchmarks.secagg_table import COMPLETE, FLOWER, GRAPH, SAME, picture
+from tactful_privacy.secagg import Aggregator, HostSession, thresholds
+from tactful_privacy.secagg.testing import answer, make_plan, make_roster
+
+DIMENSIONS = (64, 512, 4096)
+CRYPTOGRAPHY_BAR_S, CONTRIBUTION_BAR_B = 60.0, 4096
+SAME_SHARES, SAME_THRESHOLD = 21, 11
+"""Twenty neighbours: what Flower can be run with in minutes. Too few for our threat model."""
+PICTURE = ROOT / "docs" / "images" / "secagg-growth.svg"
+
+
+def complete(hosts: int, dimension: int) -> Case:
+    """Everybody shares with everybody."""
+    return Case(COMPLETE, hosts, dimension, hosts, n_min(hosts), {"share_threshold": n_min(hosts)})
+
+
+def graph(hosts: int, dimension: int) -> Case:
+    """The graph which a planner would choose, also where the roster is small enough for the complete one."""
+    with patch.object(thresholds, "GRAPH_ABOVE", 0):
+        found = thresholds.recommended.__wrapped__(hosts, n_min(hosts), colluders(hosts))
+    names = ("neighbours", "share_threshold", "committee", "committee_threshold")
+    fields = {name: getattr(found, name) for name in names}
+    return Case(GRAPH, hosts, dimension, found.neighbours + 1, found.share_threshold, fields)
+
+
+def same(hosts: int, dimension: int) -> Case:
+    """Our protocol with the degree and threshold at which Flower is measured; ten hosts all share with all."""
+    shares, threshold = _same_shape(hosts)
+    fields = {"share_threshold": threshold}
+    if hosts > shares:
+        fields |= {"neighbours": shares - 1, "committee": 30, "committee_threshold": 10}
+    return Case(SAME, hosts, dimension, shares, threshold, fields)
+
+
+def flower(hosts: int, dimension: int) -> Case:
+    """Flower's SecAgg+ with the same degree and threshold."""
+    return Case(FLOWER, hosts, dimension, *_same_shape(hosts))
+
+
+def _same_shape(hosts: int) -> tuple[int, int]:
+    return (hosts, n_min(hosts)) if hosts < SAME_SHARES else (SAME_SHARES, SAME_THRESHOLD)
+
+
+def n_min(hosts: int) -> int:
+    """Fewest survivors: 85 % of the roster, rounded down."""
+    return hosts * 85 // 100
+
+
+def colluders(hosts: int) -> int:
+    """Hosts in league with the server that the plan allows for: 2 %, at least one."""
+    return max(1, hosts // 50)
+
+
+def ours() -> Iterator[Case]:
+    """All cases of our protocol."""
+    for dimension in DIMENSIONS:
+        for hosts in (10, 100):
+            yield complete(hosts, dimension)
+        for hosts in (100, 1000):
+            yield graph(hosts, dimension)
+    yield from (complete(30, 512), graph(300, 512))
+    yield from (same(hosts, 512) for hosts in (100, 1000))
+
+
+def theirs() -> Iterator[Case]:
+    """All cases of Flower's."""
+    for dimension in DIMENSIONS:
+        yield from (flower(hosts, dimension) for hosts in (10, 100))
+    yield flower(1000, 512)
+
+
+def measure(case: Case) -> Measured:
+    """Run one round of ours; the opened sum must be exact, or a `RuntimeError` tells."""
+    directory, identities = make_roster(case.hosts)
+    few = 1 if case.layout == SAME else colluders(case.hosts)
+    fields = {**case.fields, "colluders": few}
+    plan = make_plan(directory, n_min=n_min(case.hosts), dimension=case.dimension, **fields)
+    hosts, stages = list(identities), Stages(case)
+    gone = {hosts[place] for place in case.gone}
+    values = np.arange(case.dimension, dtype=np.int64)
+    start = time.process_time()
+    sessions = {host: HostSession(plan, directory, host, key) for host, key in identities.items()}
+    stages.hosts_s["keys"] = time.process_time() - start
+    aggregator = Aggregator(plan, directory)
+    _play(aggregator, sessions, values, gone, stages)
+    start = time.process_time()
+    opened = aggregator.open()
+    opening_s = time.process_time() - start
+    if not (opened == 2 * values * (case.hosts - len(gone))).all():
+        raise RuntimeError(f"the sum is not exact: {case.name}")
+    return Measured(stages, sum(stages.server_s.values()) + opening_s, opening_s)
+
+
+def _play(
+    aggregator: Aggregator,
+    sessions: Mapping[str, HostSession],
+    values: np.ndarray,
+    gone: set[str],
+    stages: Stages,
+) -> None:
+    """Ask every stage of every host; the gone ones answer keys and shares alone."""
+    requests: Mapping[str, bytes] = dict.fromkeys(sessions, b"")
+    for stage in aggregator.stages:
+        begun, hosts_before = time.process_time(), stages.hosts_s.get(stage, 0.0)
+        for host, request in requests.items():
+            if stage in ("keys", "shares") or host not in gone:
+                start = time.process_time()
+                reply = answer(sessions[host], stage, request, (values, values))
+                stages.add(stage, time.process_time() - start, len(reply), len(request))
+                aggregator.accept(reply)
+        if stage != "unmask":
+            requests = aggregator.close_stage()
+        hosts_s = stages.hosts_s[stage] - hosts_before
+        stages.server_s[stage] = time.process_time() - begun - hosts_s
+
+
+def rows_of(case: Case, measured: Measured) -> list[Row]:
+    """The figures of one case, all named after it."""
+    name = case.name
+    rows = [
+        Row(f"{name} · shares of a secret", case.shares, "shares", "threshold", case.threshold),
+        Row(f"{name} · all hosts", measured.hosts_s, "CPU s"),
+        Row(f"{name} · server", measured.server_s, "CPU s"),
+        Row(f"{name} · sent by a host", measured.per_host("sent"), "B"),
+        Row(f"{name} · received by a host", measured.per_host("received"), "B"),
+    ]
+    if measured.opening_s is not None:
+        rows.append(Row(f"{name} · opening", measured.opening_s, "CPU s"))
+    for stage, hosts_s in measured.stages.hosts_s.items():
+        sent, received = measured.stages.sent[stage], measured.stages.received[stage]
+        rows.append(Row(f"{name} · {stage} · all hosts", hosts_s, "CPU s"))
+        if stage in measured.stages.server_s:
+            rows.append(Row(f"{name} · {stage} · server", measured.stages.server_s[stage], "CPU s"))
+        rows.append(Row(f"{name} · {stage} · sent", sum(sent) / len(sent), "B"))
+        rows.append(Row(f"{name} · {stage} · received", sum(received) / len(received), "B"))
+    return rows
+
+
+def bars(rows: Sequence[Row]) -> list[Row]:
+    """The figures which have a bar."""
+    values = {row.name: row.value for row in rows}
+    large, hundred = graph(1000, 512).name, complete(100, 512).name
+    cryptography_s = values[f"{large} · all hosts"] + values[f"{large} · server"]
+    return [
+        Row("cryptography of a round, 1,000 hosts, d = 512", cryptography_s, "CPU s", "bar", CRYPTOGRAPHY_BAR_S),
+        Row(
+            "contribution message, d = 512", values[f"{hundred} · contribution · sent"], "B", "bar", CONTRIBUTION_BAR_B
+        ),
+    ]
+
+
+def estimates() -> list[Row]:
+    """What Flower would take where it was not run: the sharing alone, timed at one host, times all hosts."""
+    rows = []
+    for case in (complete(100, 512), graph(1000, 512)):
+        one_s = secaggplus.sharing_of_one_host_s(case.shares, case.threshold)
+        name = f"{FLOWER}, {case.hosts:,} hosts, {case.shares} shares · not run, sharing alone by one host's time"
+        rows.append(Row(name, one_s * case.hosts, "CPU s"))
+    return rows
+
+
+def run() -> list[Row]:
+    """Measure all cases, draw the growth in n, and return the rows."""
+    rows: list[Row] = []
+    work = [*((case, measure) for case in ours()), *((case, secaggplus.measure) for case in theirs())]
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task("secagg", total=len(work))
+        for case, by in work:
+            progress.update(task, description=case.name)
+            rows += rows_of(case, by(case))
+            progress.advance(task)
+    rows = bars(rows) + rows + estimates()
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    PICTURE.write_text(picture([row.as_dict() for row in rows]), encoding="utf-8")
+    return rows
