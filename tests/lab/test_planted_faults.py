@@ -41,6 +41,7 @@ BY_SELF_TEST = {
     "clip_tripled": "clip",
     "weighted": "weight_one",
     "statistic_unbounded": "statistic_bounded",
+    "mask_off": "mask_uniform",
     "mask_key_reused": "key_fresh",
     "both_shares": "one_share",
     "second_list_answered": "one_list",

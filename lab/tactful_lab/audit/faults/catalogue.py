@@ -286,6 +286,16 @@ def _secure_sum(target: RehearsedTarget) -> Sequence[PlantedFault]:
     return [
         HostFault(
             **on_one,
+            name="mask_off",
+            signs=("mask_uniform",),
+            title="masks off",
+            where=f"{SESSION}._mask, on one host",
+            plant=patches.no_mask,
+            expected=(SELF_TEST,),
+            remark="the sum which the server opens is useless, as it takes off a mask that is not there",
+        ),
+        HostFault(
+            **on_one,
             name="mask_key_reused",
             signs=("key_fresh", "mask_key_reused"),
             title="mask key re-used",

@@ -179,6 +179,17 @@ def unbounded_statistic() -> Iterator[None]:
 
 
 @contextmanager
+def no_mask() -> Iterator[None]:
+    """What leaves carries noise and no mask."""
+
+    def instead(self: HostSession, *_arguments: Any) -> NDArray[np.uint32]:
+        return np.zeros(self.plan.dimension, dtype=np.uint32)
+
+    with patched(HostSession, "_mask", instead):
+        yield
+
+
+@contextmanager
 def reused_mask_key(key: bytes) -> Iterator[None]:
     """Every round begins with the same mask key."""
     begin = HostSession.__init__
