@@ -3,6 +3,8 @@
 import itertools
 import math
 import re
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -195,3 +197,12 @@ def test_the_spread_of_a_single_round():
     inverse = np.linalg.inv(matrix(strategy) / SCALE)
     for index in (0, 7, 15):
         assert strategy.spread(index) == pytest.approx((inverse[index] ** 2).sum(), rel=1e-9)
+
+
+@pytest.mark.slow
+def test_the_shipped_coefficients_are_those_of_the_script():
+    """The committed script finds the same errors again, to 0.1 %."""
+    script = Path(__file__).parents[2] / "scripts" / "banded_coefficients.py"
+    found = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert len(found.stdout.splitlines()) == len(strategies())

@@ -113,3 +113,24 @@ def test_each_task_has_its_own_clip(adaptive):
     assert [plan_of(world, number).task for number in range(1, 5)] == ["curvature", "curvature", "gradient", "gradient"]
     wanted = [1.0, math.exp(-0.15), 1.0, math.exp(0.15)]
     np.testing.assert_allclose(clips(world, 4), wanted, rtol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [0.005, 50.0])
+def test_sixty_real_rounds_reach_the_devices_length(adaptive, start):
+    """Fifty devices of length 0.5, ε = 8 over 60 rounds, from 1/100 and 100 times: real plans, masks and noise.
+
+    The share's noise, z √(1 + r²) √(5/3) / (2 r N) = 0.28, is cut to [0, 1], which leaves a drift of 0.3 · 0.39 = 0.117
+    a round: 40 rounds for a factor 100. At rest ln C is pulled back by about 0.1 a round against steps of deviation
+    0.08: 0.03 around the length. 0.5 in ln C is far beyond what is left of either: false alarms below 1e-6.
+    """
+    world = adaptive(start, noise=True)
+    office = world.federation.office
+    office.terms = dataclasses.replace(office.terms, participations=60)
+    for host in world.hosts.values():
+        host.policy = dataclasses.replace(host.policy, participations=60)
+    assert [result.outcome for result in world.run(60)] == ["released"] * 60
+    found = clips(world, 60)
+    assert abs(math.log(found[-1] / 0.5)) < 0.5
+    price = {float(plan_of(world, number).rho) for number in (1, 30, 60)}
+    assert max(price) == pytest.approx(min(price), rel=1e-6)
