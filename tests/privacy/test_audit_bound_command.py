@@ -1,6 +1,7 @@
 """`tactful audit bound`: the agreed keys, exit codes, and one line for a wrong count."""
 
 import json
+import sys
 import warnings
 
 import pytest
@@ -42,3 +43,13 @@ def test_wrong_use_exits_2_with_one_line(wrong):
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
     assert "give" in line or "plant" in line
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch):
+    """Without scipy: exit 2, and one line that says what to install; no traceback."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "scipy"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    result = CliRunner().invoke(app, FOUND)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "pip install 'tactful[audit]'" in line

@@ -157,11 +157,15 @@ def open_target(name: str, **options: Any) -> RoundTarget:
     """Open the target which an installed package registered under ``name``.
 
     Raises:
-        InvalidInput: nobody registered that name.
+        InvalidInput: nobody registered that name, or what it needs is not installed.
     """
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in found:
         remedy = f"known are {sorted(found)}" if found else "install the extra 'lab', which brings 'rehearsal'"
         raise InvalidInput(f"is {name!r}", field="target", remedy=remedy)
-    opener = cast(OpenTarget, found[name].load())
+    try:
+        opener = cast(OpenTarget, found[name].load())
+    except ModuleNotFoundError as error:
+        remedy = "pip install 'tactful[audit,flower,lab,server]'"
+        raise InvalidInput(f"{name!r} needs {error.name}", field="target", remedy=remedy) from error
     return opener(**options)

@@ -19,11 +19,14 @@ Delta = Annotated[float, typer.Option(help="Delta at which epsilon holds, betwee
 
 @contextmanager
 def bad_input_exits_2() -> Iterator[None]:
-    """Turn a typed error into one line on standard error and exit code 2."""
+    """Turn a typed error, or a package that is not installed, into one line on standard error and exit code 2."""
     try:
         yield
     except TactfulError as error:
         typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    except ModuleNotFoundError as error:
+        typer.echo(f"error: {error.name} is not installed; pip install 'tactful[audit]'", err=True)
         raise typer.Exit(2) from error
 
 
