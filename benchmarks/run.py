@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import _harness, attacks, audit, demo, faults, sampler, secagg, slots
+from benchmarks import _harness, attacks, audit, demo, faults, modes, sampler, secagg, slots
 from tactful_privacy.errors import TactfulError
 
 SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {
@@ -11,6 +11,7 @@ SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {
     "audit": audit.run,
     "demo": demo.run,
     "faults": faults.run,
+    "modes": modes.run,
     "sampler": sampler.run,
     "secagg": secagg.run,
     "slots": slots.run,
