@@ -227,7 +227,7 @@ def at_instructions(world: World, count: str) -> list[dict[str, object]]:
 
 def by_signal(world: World, count: str) -> list[dict[str, object]]:
     """Send SIGKILL from outside, at times spread over spend and store, into whatever C code or system call it is in."""
-    whole, found = since_the_spend(world, fresh(world), 60.0)[0], []
+    whole, found = min(since_the_spend(world, fresh(world), 60.0)[0] for _ in range(4)), []
     for number in range(int(count)):
         folder = fresh(world)
         code = since_the_spend(world, folder, whole * number / int(count))[1]
