@@ -243,16 +243,17 @@ class Aggregator:
         return dict.fromkeys(self.survivors, self._list().encode())
 
     def _certificate(self) -> Mapping[str, bytes]:
-        """Every signature was verified when it came, and the list makes n_min of them."""
+        """Every signature was verified when it came; the committee is sent n_min of them, which is all it asks for."""
         signatures = self._state.answers["sign"]
-        signed = tuple(SurvivorSignature.decode(signatures[host_id]) for host_id in sorted(signatures))
+        enough = self._round.plan.n_min if self._round.committee else len(signatures)
+        signed = tuple(SurvivorSignature.decode(signatures[host_id]) for host_id in sorted(signatures)[:enough])
         certificate = SurvivorCertificate(self._list(), signed)
         asked = self._round.committee.intersection(self.survivors) if self._round.committee else self.survivors
         return dict.fromkeys(sorted(asked), certificate.encode())
 
     def _endorsed(self) -> Mapping[str, bytes]:
-        given = self._state.answers["endorse"]
-        endorsements = tuple(Endorsement.decode(given[host_id]) for host_id in sorted(given))
+        given, enough = self._state.answers["endorse"], self._round.plan.committee_threshold
+        endorsements = tuple(Endorsement.decode(given[host_id]) for host_id in sorted(given)[:enough])
         return dict.fromkeys(self.survivors, EndorsedList(self._list(), endorsements).encode())
 
     # Answers

@@ -9,6 +9,7 @@ Integers are big-endian and of fixed width, byte strings and text carry a u32 le
 dtype tag, a u32 count and packed little-endian elements.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ T = TypeVar("T")
 
 COUNT_BYTES = 4
 RATIONAL_BYTES = 16
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 class Reader:
@@ -47,10 +49,11 @@ class Reader:
 
     def take(self, size: int, name: str) -> bytes:
         """Return the next ``size`` bytes; raises `Truncated` when there are fewer."""
-        if size > self.remaining:
+        start, end = self._position, self._position + size
+        if end > len(self._data):
             raise Truncated(f"needs {size} more bytes, has {self.remaining}", field=name, remedy="fetch it again")
-        start, self._position = self._position, self._position + size
-        return self._data[start : self._position]
+        self._position = end
+        return self._data[start:end]
 
     def unsigned(self, size: int, name: str) -> int:
         """Return the next ``size`` bytes as a big-endian unsigned integer."""
@@ -224,12 +227,12 @@ class Text(Codec[str]):
         if not isinstance(value, str):
             return
         try:
-            size = len(value.encode())
+            size = len(value) if value.isascii() else len(value.encode())
         except UnicodeEncodeError:
             raise NotCanonical("holds a lone surrogate", field=name, remedy="send text that UTF-8 can carry") from None
         require_limit(size, self.at_most, "bytes", name)
         require_minimum(size, self.at_least, name)
-        if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
+        if _CONTROL.search(value):
             raise NotCanonical("holds a control character", field=name, remedy="remove it")
 
     def write(self, value: str, out: bytearray) -> None:
@@ -239,7 +242,10 @@ class Text(Codec[str]):
 
     def read(self, reader: Reader, name: str) -> str:
         """Take the length, then so many bytes; raises `NotCanonical` unless they are UTF-8."""
-        data = Blob(self.at_most, self.at_least).read(reader, name)
+        size = reader.unsigned(COUNT_BYTES, name)
+        require_limit(size, self.at_most, "bytes", name)
+        require_minimum(size, self.at_least, name)
+        data = reader.take(size, name)
         try:
             return data.decode("utf-8", "strict")
         except UnicodeDecodeError:
