@@ -13,7 +13,7 @@ from tactful_lab.audit.faults import patches
 from tactful_lab.audit.faults.kinds import HostFault, PlanFault, ServerFault, UpdateFault
 from tactful_lab.audit.target import RehearsedTarget
 from tactful_privacy.accounting.zcdp import price
-from tactful_privacy.audit.faults import Check, PlantedFault, audit_difference
+from tactful_privacy.audit.faults import SOUND, Check, PlantedFault, audit_difference
 from tactful_privacy.secagg.keys import fresh_secret
 from tactful_privacy.wire import RoundPlan, Statistic
 
@@ -46,7 +46,7 @@ def planted_faults(target: RehearsedTarget) -> Sequence[PlantedFault]:
 def _sound(target: RehearsedTarget) -> PlantedFault:
     return HostFault(
         target=target,
-        name="none",
+        name=SOUND,
         title="no fault",
         where="nowhere",
         plant=nullcontext,

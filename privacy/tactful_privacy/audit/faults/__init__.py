@@ -6,6 +6,7 @@ A target brings its own faults, each put into the product's own code path; here 
 from tactful_privacy.audit.faults.model import (
     NO_VIOLATION,
     NONE,
+    SOUND,
     Check,
     FaultResult,
     FaultTable,
@@ -20,6 +21,7 @@ from tactful_privacy.audit.faults.run import most_alarms, run_faults, summarise
 __all__ = [
     "NONE",
     "NO_VIOLATION",
+    "SOUND",
     "Check",
     "FaultResult",
     "FaultTable",

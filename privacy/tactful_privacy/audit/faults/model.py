@@ -21,6 +21,8 @@ class Check(StrEnum):
     """The Gaussian estimate's 99 % interval lies above the theory. Evidence, no proof."""
 
 
+SOUND = "none"
+"""Name of the federation without a fault, which a target lists beside its faults."""
 NO_VIOLATION = "no_violation"
 NONE = "none"
 
@@ -161,7 +163,7 @@ class FaultTable:
         return all(result.as_expected for result in self.faults)
 
     def to_dict(self) -> dict[str, Any]:
-        """``runs``, ``as_expected``, ``seconds`` and ``faults``."""
+        """``runs``, ``as_expected``, ``seconds`` and ``faults``; among them `SOUND`, which is none."""
         rows = [result.to_dict() for result in self.faults]
         return {"runs": self.runs, "as_expected": self.as_expected, "seconds": self.seconds, "faults": rows}
 
