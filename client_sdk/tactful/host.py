@@ -332,12 +332,20 @@ class Host:
         self._problems[type(error).__name__] += 1
 
     def status(self) -> dict[str, Any]:
-        """Return counts for monitoring; nothing in it is about a person."""
+        """Return counts for monitoring; nothing in it is about a person.
+
+        ``ledgers`` has, by federation, how many releases its ledger proved, how many were refused and why, and the
+        newest head that held: compare it with other hosts'.
+        """
+        from tactful.federation.ledger_view import LedgerView
+
+        ledgers = self.rounds.notes("ledger/")
         return {
             "devices": len(self.vault.device_ids()),
             "model_version": self.model.version,
             "problems": dict(self._problems),
             "rolled_back": self.guard.gap().rolled_back,
+            "ledgers": {federation: LedgerView.from_bytes(kept).status() for federation, kept in ledgers.items()},
             "key_id": self.vault.keys.key_id.hex(),
         }
 

@@ -283,6 +283,13 @@ class RoundStore:
             row = self._vault.connection.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
         return None if row is None else self._open(row[0], b"note", name.encode())
 
+    def notes(self, beginning: str) -> dict[str, bytes]:
+        """Return what the host keeps under names with this beginning, by the rest of the name."""
+        with self._vault.lock:
+            names = [row[0] for row in self._vault.connection.execute("SELECT name FROM meta ORDER BY name")]
+        found = {name: self.note(name) for name in names if name.startswith(beginning)}
+        return {name.removeprefix(beginning): data for name, data in found.items() if data is not None}
+
     def save_note(self, name: str, data: bytes) -> None:
         """Keep something small that is about the host and not about a person; it survives loss of power."""
         sealed = self._sealed(data, b"note", name.encode())

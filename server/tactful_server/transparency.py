@@ -15,7 +15,7 @@ from tactful_privacy.ledger import HeadBook, Ledger, head_of
 from tactful_privacy.wire import HeadLink, LedgerHead, LedgerProof, ModelRelease, RoundPlan, Signed, digest, open_signed
 
 RECENT_HEADS: Final = 8
-MAX_ASKED: Final = 1_000
+MAX_ASKED: Final = 1_000  # with the recent ones below what a message may hold
 _RESTORE: Final = "restore the ledger from a copy that has it; the hosts have verified more than this one shows"
 
 
@@ -99,8 +99,9 @@ class Transparency:
             return Held.AHEAD
         if head.size == size:
             return Held.CURRENT
-        if len(self._asked) < MAX_ASKED - RECENT_HEADS:
-            self._asked.add(head.size)
+        if len(self._asked) >= MAX_ASKED:
+            self._asked.pop()  # whoever was waiting for that one asks again
+        self._asked.add(head.size)
         return Held.BEHIND
 
     def _sizes(self, size: int) -> list[int]:

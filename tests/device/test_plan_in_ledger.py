@@ -109,7 +109,7 @@ def proof_with(payload, **changes):
 
 
 def test_a_release_in_the_ledger_is_installed_and_its_head_kept(shop):
-    """Three rounds: each release is proven, each continues the last head, and the host answers with the one it holds."""
+    """Three rounds: each release is proven, each continues the last head, and the host answers with its newest."""
     for number in range(1, 4):
         shop.run()
         answer = shop.send()
@@ -330,5 +330,6 @@ def test_a_vault_keeps_the_view_sealed(tmp_path):
                 "refused": {"ledger_forked": 1},
                 "unlinked": 0,
             }
+            assert host.status()["ledgers"] == {"shop": side.ledger_status("shop")}
             assert side.ledger_state("other") is None
     assert b"ledger_forked" not in (tmp_path / "vault.db").read_bytes()

@@ -161,7 +161,7 @@ def test_the_operator_exports_what_an_auditor_verifies(make_world):
     assert (verdict.entries, verdict.signed_entries, verdict.key_pinned) == (8, 8, True)
     listed = json.loads(CliRunner().invoke(app, ["ledger", "heads", "--store", store, "--json"]).stdout)["heads"]
     assert [head["size"] for head in listed] == [7, 8]
-    status = view_of(world, "host-0").status(world.federation.server_key)
+    status = view_of(world, "host-0").status()
     assert (status["size"], status["root"]) == (8, listed[-1]["root"])
     assert CliRunner().invoke(app, ["ledger", "--store", store]).exit_code == 0
 

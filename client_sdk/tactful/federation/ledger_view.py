@@ -21,7 +21,7 @@ from tactful_privacy.errors import LedgerBroken, ProtocolError
 from tactful_privacy.ledger.entries import NO_HEAD, Entry, Release, parse_entry
 from tactful_privacy.ledger.merkle import extends, includes
 from tactful_privacy.secagg import HostSession
-from tactful_privacy.wire import Artifact, LedgerHead, LedgerProof, RoundPlan, SurvivorList, open_signed
+from tactful_privacy.wire import Artifact, LedgerHead, LedgerProof, RoundPlan, Signed, SurvivorList, open_signed
 
 _ASK: Final = "ask the operator for the ledger's export and audit it; no model is installed until this is explained"
 
@@ -76,9 +76,9 @@ class LedgerView:
         code = str(getattr(error, "code", type(error).__name__))
         return replace(self, refused={**self.refused, code: self.refused.get(code, 0) + 1})
 
-    def status(self, server_key: bytes) -> dict[str, object]:
+    def status(self) -> dict[str, object]:
         """Counts and the head, for monitoring and for comparing with other hosts; nothing in it is about a person."""
-        head = self.head(server_key)
+        head = LedgerHead.decode(Signed.decode(self.signed_head).payload) if self.signed_head else None
         return {
             "size": head.size if head else 0,
             "root": head.root.hex() if head else "",

@@ -190,7 +190,7 @@ class VaultRound:
 
     def ledger_status(self, federation: str) -> dict[str, object]:
         """Counts of releases proven and refused, and the newest head that held: see `LedgerView.status`."""
-        return LedgerView.from_bytes(self.ledger_state(federation)).status(self.server_key)
+        return LedgerView.from_bytes(self.ledger_state(federation)).status()
 
     # Round state
 
