@@ -333,3 +333,25 @@ def test_a_vault_keeps_the_view_sealed(tmp_path):
             assert host.status()["ledgers"] == {"shop": side.ledger_status("shop")}
             assert side.ledger_state("other") is None
     assert b"ledger_forked" not in (tmp_path / "vault.db").read_bytes()
+
+
+def test_a_split_view_is_found_at_the_next_common_round(shop, tmp_path):
+    """Two hosts with two histories agree to one plan: it names an entry that only one of them can be shown."""
+    other_host = "host-01"
+    other = Ledger(tmp_path / "other.jsonl")
+    other.append("genesis", {"federation": "testing"})
+    other.append("enrolment", {"host_id": "ghost"})
+    desk = Transparency("testing", other, shop.key)
+
+    def show_both():
+        other.append("release", json.loads(shop.ledger.line(shop.ledger.size - 1))["body"])
+        shop.send()
+        return shop.send(desk.release(shop.hosts.plan, shop.artifact.encode()), host=other_host)
+
+    shop.run()
+    assert desk.hear(show_both()) is Held.CURRENT
+    assert shop.installed() == shop.installed(other_host) == 1
+    shop.run()
+    other.index_of = lambda _hash: other.size - 2
+    assert refused(show_both()) == "ledger_forked"
+    assert (shop.installed(), shop.installed(other_host)) == (2, 1)
