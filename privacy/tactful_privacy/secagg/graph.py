@@ -1,8 +1,8 @@
 """Who shares masks and secrets with whom, beyond about a hundred hosts: a ring of hosts in an order nobody chose.
 
 Every host stands at one place of a ring, in the order of a hash, and is a neighbour of the ``k/2`` hosts on either
-side: a Harary graph on a random permutation (Bell, Bonawitz, Gascón, Lepoint, Raykova, CCS 2020, arXiv/ePrint
-2020/704, §3). The order is fixed before any key is drawn, and every host works it out by itself.
+side: a Harary graph on a random permutation (the idea of Bell, Bonawitz, Gascón, Lepoint and Raykova, CCS 2020, IACR
+ePrint 2020/704). The order is fixed before any key is drawn, and every host works it out by itself.
 
 **What the order is drawn from.** Roster digest, federation, round number, attempt and previous ledger head; no other
 field of the plan, since the server could try deadlines or settings until it likes the graph. It can still try rosters

@@ -1,7 +1,7 @@
 """What hosts and server both check about a round's messages. The hosts' checks are what the privacy claim rests on."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
@@ -227,19 +227,29 @@ def check_list(
     if len(named) < round_.plan.n_min:
         message = f"{len(named)} survivors, {round_.plan.n_min} are needed"
         raise errors.TooFewSurvivors(message, field="SurvivorList.survivors", remedy="void the round")
-    _check_connected(round_, named)
+    check_connected(round_, named, "SurvivorList.survivors")
 
 
-def _check_connected(round_: Round, survivors: AbstractSet[str]) -> None:
-    """Raise unless no t colluding hosts can cut the survivors' graph; see `thresholds`, second event."""
+def connected(round_: Round, hosts: Collection[str]) -> bool:
+    """Return whether no t colluding hosts can cut the graph of these hosts; see `thresholds`, second event."""
     if round_.graph is None:
-        return
+        return True
     plan = round_.plan
     floor = window_floor(len(round_.directory.entries), plan.colluders, plan.neighbours)
-    thinnest = round_.graph.thinnest(survivors)
-    if thinnest < floor:
-        message = f"{thinnest} survivors on some {round_.graph.reach} places of the ring, {floor} are needed"
-        raise errors.SurvivorsDisconnected(message, field="SurvivorList.survivors", remedy="void the round")
+    return round_.graph.thinnest(hosts) >= floor
+
+
+def check_connected(round_: Round, hosts: Collection[str], field: str) -> None:
+    """Raise `SurvivorsDisconnected` unless the hosts are `connected`.
+
+    Both the survivors on a list and those who signed it must be. A host that is listed but was not asked to sign may
+    have been kept from the shares of one side of the ring: it adds no masks with that side, and only its own signature
+    would say so. Where every stretch of k/2 places holds an honest signer, each of whom shares masks with all its
+    listed neighbours, no part of the sum comes apart.
+    """
+    if not connected(round_, hosts):
+        message = f"some {round_.plan.neighbours // 2} places of the ring hold too few of the {len(hosts)} hosts"
+        raise errors.SurvivorsDisconnected(message, field=field, remedy="void the round; ask more survivors to sign")
 
 
 def check_survivor(round_: Round, signature: SurvivorSignature | Endorsement, list_digest: bytes) -> None:
@@ -257,7 +267,8 @@ def check_certificate(round_: Round, certificate: SurvivorCertificate) -> None:
     Two lists cannot both reach n_min signatures, as each honest host signs one and 2·n_min > n + t.
 
     Raises:
-        SecaggError: UnknownSigner, DuplicateSignature, ForgedSignature or TooFewSignatures.
+        SecaggError: UnknownSigner, DuplicateSignature, ForgedSignature, TooFewSignatures, or under a graph
+            SurvivorsDisconnected if the signers leave a stretch of the ring thin.
     """
     field = "SurvivorCertificate.signatures"
     seen: set[str] = set()
@@ -273,6 +284,7 @@ def check_certificate(round_: Round, certificate: SurvivorCertificate) -> None:
     if len(seen) < round_.plan.n_min:
         message = f"{len(seen)} signatures, {round_.plan.n_min} are needed"
         raise errors.TooFewSignatures(message, field=field, remedy="ask more survivors to sign")
+    check_connected(round_, seen, field)
 
 
 def check_endorsed(round_: Round, endorsed: EndorsedList) -> None:

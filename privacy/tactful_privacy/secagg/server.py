@@ -243,10 +243,14 @@ class Aggregator:
         return dict.fromkeys(self.survivors, self._list().encode())
 
     def _certificate(self) -> Mapping[str, bytes]:
-        """Every signature was verified when it came; the committee is sent n_min of them, which is all it asks for."""
+        """Every signature was verified when it came; the committee is sent n_min of them, if they are close enough."""
         signatures = self._state.answers["sign"]
-        enough = self._round.plan.n_min if self._round.committee else len(signatures)
-        signed = tuple(SurvivorSignature.decode(signatures[host_id]) for host_id in sorted(signatures)[:enough])
+        signers = sorted(signatures)
+        rules.check_connected(self._round, signers, "SurvivorCertificate.signatures")
+        few = signers[: self._round.plan.n_min]
+        if self._round.committee and rules.connected(self._round, few):
+            signers = few
+        signed = tuple(SurvivorSignature.decode(signatures[host_id]) for host_id in signers)
         certificate = SurvivorCertificate(self._list(), signed)
         asked = self._round.committee.intersection(self.survivors) if self._round.committee else self.survivors
         return dict.fromkeys(sorted(asked), certificate.encode())

@@ -10,10 +10,12 @@ distributions, computed in exact integers and added up (union bound):
    2·share_threshold > k + 1 + c. It also keeps the colluders alone (c of them) below the threshold. This alone rules
    the attack out, even if honest hosts were shown different survivor lists.
 2. *The survivors fall apart.* The honest survivors must hang together, or the masks of each part cancel by themselves
-   and parts open with too little noise. Which hosts drop out the server chooses, so each host checks the list: at
-   least `window_floor` survivors on any k/2 ring places in a row. Falling apart takes two disjoint stretches of k/2
-   places without an honest survivor, whose ≥ 2·floor survivors all collude: impossible if floor > t/2. Where t is
-   large the floor is one more than the colluders on any stretch, except with the probability counted here.
+   and parts open with too little noise. Which hosts drop out the server chooses, and to a host that it lists but never
+   asks to sign it can deliver the shares of one side alone. So not only the survivors on the list but those who
+   *signed* it are looked at: at least `window_floor` of them on any k/2 ring places in a row. An honest signer shares
+   masks with all its listed neighbours, so falling apart takes two disjoint stretches of k/2 places without an honest
+   signer, whose ≥ 2·floor signers all collude: impossible if floor > t/2. Where t is large the floor is one more than
+   the colluders on any stretch, except with the probability counted here.
 3. *The committee lies.* ``committee_threshold`` members collude. Otherwise an honest member stands behind every
    endorsed list: it saw ≥ n_min signatures. Two such lists would share more than t signers, as 2·n_min > n + t, hence
    an honest one, and an honest host signs one list. So one list at most is endorsed; with the first two points, at
@@ -25,8 +27,8 @@ a few thousand hashes; the failure probability of one draw is multiplied by them
 *Correctness* is about luck alone: n − n_min hosts fall silent at random, and the round should still open. A server
 that picks the silent ones can always make a round void.
 
-The rule of thumb is that of Bell et al. (ePrint 2020/704, §3 and §4.3): degree and threshold grow with log n. The
-figures here are our own, as their malicious protocol promises less (a sum of a fixed *fraction* of the hosts).
+The approach is that of Bell et al. (CCS 2020, IACR ePrint 2020/704): degree and threshold grow with log n. Derivation
+and figures are our own, not checked against theirs: the promise differs, one sum over ≥ n_min hosts and no other.
 """
 
 import math
