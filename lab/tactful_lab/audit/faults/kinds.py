@@ -5,11 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tactful.federation import HostRound, RoundParticipant
 from tactful.federation.participant import host_path
 from tactful_lab.audit.faults.hosts import ANSWERED, AskedTwice, FaultyParticipant, Observe, Plant, ZeroSeen
 from tactful_lab.audit.faults.patches import patched
-from tactful_lab.audit.target import LightHost, MakeParticipant, RehearsedTarget
+from tactful_lab.audit.target import LightHost, MakeParticipant, Rehearsal, RehearsedTarget
 from tactful_privacy.audit.faults import Check, Trial, audit_one
 from tactful_privacy.audit.target import AuditRoundVoid, RoundTarget
 from tactful_privacy.audit.verdict import AuditResult
@@ -18,7 +21,25 @@ from tactful_privacy.wire import RoundPlan
 from tactful_server import service
 from tactful_server.plans import build_plan
 
+Vectors = NDArray[np.float64]
 Audit = Callable[[RoundTarget], AuditResult]
+Hosts = Callable[[Rehearsal], Sequence[str]]
+"""Which hosts of a rehearsed federation have a fault."""
+
+
+def everyone(setting: Rehearsal) -> Sequence[str]:
+    """All hosts."""
+    return setting.names
+
+
+def one(setting: Rehearsal) -> Sequence[str]:
+    """One honest host whose noise counts."""
+    return (setting.names[setting.colluders],)
+
+
+def last(setting: Rehearsal) -> Sequence[str]:
+    """The host which drops out unless everybody stays."""
+    return (setting.names[-1],)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +89,7 @@ class HostFault(Described):
 
     Attributes:
         plant: puts it in place.
-        hosts: which have it; all where empty.
+        hosts: which have it.
         audit: one round or the difference of two; None where no figure of the audit could be touched.
         everybody_stays: whether all hosts of the roster are in the sum.
         rounds: where there is no audit, how many rounds to run until others refuse.
@@ -76,7 +97,7 @@ class HostFault(Described):
     """
 
     plant: Plant
-    hosts: tuple[str, ...] = ()
+    hosts: Hosts = everyone
     audit: Audit | None = audit_one
     everybody_stays: bool = False
     rounds: int = 0
@@ -103,11 +124,11 @@ class HostFault(Described):
         return lambda host, observe: FaultyParticipant(host, observe, plant=self.plant, tried=tried)
 
     def _run(self, audit: Audit, *, tried: bool) -> tuple[bool | None, bool | None, tuple[str, ...]]:
-        with replaced(self.target, self.hosts or self.target.setting.names, self._make(tried=tried)):
+        with replaced(self.target, self.hosts(self.target.setting), self._make(tried=tried)):
             return audited(self.target, audit)
 
     def _refusals(self) -> Iterator[str]:
-        with replaced(self.target, self.hosts or self.target.setting.names, self._make(tried=False)):
+        with replaced(self.target, self.hosts(self.target.setting), self._make(tried=False)):
             for _ in range(self.rounds):
                 yield from audited(self.target, audit_one)[2] or codes(self.target)
 
@@ -133,15 +154,14 @@ class PlanFault(Described):
 class UpdateFault(Described):
     """What the training of one host returns is no number; its contribution is looked at before noise is added."""
 
-    updates: Callable[[Any], Any]
-    host: str
+    updates: Callable[[Vectors], Vectors]
 
     def trial(self) -> Trial:
         """Run a round; a row that counts as zero is a refusal, named ``row_zeroed``."""
         right, seen = LightHost.local_updates, ZeroSeen()
-        host = self.host
+        (host,) = one(self.target.setting)
 
-        def wrong(self: LightHost, plan: RoundPlan, devices: Sequence[str]) -> Any:
+        def wrong(self: LightHost, plan: RoundPlan, devices: Sequence[str]) -> Vectors:
             updates = right(self, plan, devices)
             return wrong_updates(updates) if self.host_id == host else updates
 
@@ -160,18 +180,17 @@ class ServerFault(Described):
     """A server that asks a host twice, of which the second is answered or refused."""
 
     stage: str
-    host: str
-    absent: str
 
     def trial(self) -> Trial:
         """Run a round."""
         asked: list[AskedTwice] = []
+        setting = self.target.setting
 
         def make(host: HostRound, observe: Observe | None) -> RoundParticipant:
-            asked.append(AskedTwice(host, observe, stage=self.stage, absent=self.absent))
+            asked.append(AskedTwice(host, observe, stage=self.stage, absent=last(setting)[0]))
             return asked[-1]
 
-        with replaced(self.target, (self.host,), make):
+        with replaced(self.target, one(setting), make):
             bound, estimate, stopped = audited(self.target, audit_one)
         refused = tuple(code for code in asked[0].codes if code != ANSWERED)
         return Trial(None, (*refused, *stopped), bound, estimate)
