@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import _harness, attacks, audit, demo, faults, modes, sampler, secagg, slots
+from benchmarks import _harness, accounting, attacks, audit, cohort, demo, faults, modes, sampler, secagg, slots
 from tactful_privacy.errors import TactfulError
 
 SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {
+    "accounting": accounting.run,
     "attacks": attacks.run,
     "audit": audit.run,
+    "cohort": cohort.run,
     "demo": demo.run,
     "faults": faults.run,
     "modes": modes.run,
