@@ -68,6 +68,14 @@ def test_the_command_runs_a_rehearsal(tmp_path):
     assert [each["rounds"] for each in told["after_each"]] == [1, 2]
 
 
+def test_several_planned_audits_each_ask_for_more():
+    """`--looks 5` judges at 99 %, by Bonferroni; fewer than one look is wrong use."""
+    result = CliRunner().invoke(app, ["run", "--canaries", "50", "--rounds", "1", "--looks", "5", "--json"])
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["confidence"] == pytest.approx(0.99)
+    assert CliRunner().invoke(app, [*SMALL, "--looks", "0"]).exit_code == 2
+
+
 @pytest.mark.usefixtures("halved")
 def test_the_command_exits_1_when_the_theory_is_contradicted():
     """With 1,000 canaries at half the noise; a table and a plain sentence (power 0.99)."""
@@ -77,9 +85,12 @@ def test_the_command_exits_1_when_the_theory_is_contradicted():
     assert "the claim is refuted" in result.stdout
 
 
-@pytest.mark.parametrize("wrong", [["--target", "nobody"], ["--hosts", "2", "--colluders", "2"], ["--guesses", "401"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [["--target", "nobody"], ["--hosts", "2", "--colluders", "2"], ["--guesses", "401"], ["--out", "/nowhere/x"]],
+)
 def test_wrong_use_exits_2(wrong):
-    """An unknown target, hosts that cannot carry the threshold, more guesses than canaries."""
+    """An unknown target, hosts that cannot carry the threshold, too many guesses, no place for the file."""
     result = CliRunner().invoke(app, [*SMALL, *wrong, "--json"])
     assert result.exit_code == 2
     assert result.stderr.startswith("error: ")

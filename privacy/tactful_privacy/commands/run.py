@@ -28,12 +28,14 @@ def run(
     hosts: Annotated[int, typer.Option(help="Hosts of the rehearsal, the auditor's included.")] = 5,
     colluders: Annotated[int, typer.Option(help="Hosts which side with the server, the auditor's included.")] = 1,
     confidence: Annotated[float, typer.Option(help="Of each bound by itself.")] = 0.95,
+    looks: Annotated[int, typer.Option(help="Of how many planned audits this is one; corrects the confidence.")] = 1,
     out: Annotated[Path | None, typer.Option(help=f"Also write the figures here; the report reads {OUT}.")] = None,
     as_json: Json = False,
 ) -> None:
     """Plant canaries in the worst case that the claim allows, and hold what they reveal against the theory."""
     with bad_input_exits_2():
         try:
+            confidence = _corrected(confidence, looks)
             if ledger is not None or coins is not None:
                 done = _live(ledger, coins, guesses, delta, confidence)
             else:
@@ -43,8 +45,8 @@ def run(
         except LedgerBroken as error:
             typer.echo(f"broken: {error}", err=True)
             raise typer.Exit(1) from error
-    if out is not None:
-        out.write_text(json.dumps(done.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        if out is not None:
+            _write(out, done)
     if as_json:
         print_json(done.to_dict())
     else:
@@ -52,6 +54,19 @@ def run(
     if not done.result.holds:
         typer.echo("the theory is contradicted: an attack gets more than the claim allows", err=True)
         raise typer.Exit(1)
+
+
+def _write(out: Path, done: "AuditRun") -> None:
+    try:
+        out.write_text(json.dumps(done.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"cannot be written: {error}", field=str(out), remedy="name a file in a folder") from error
+
+
+def _corrected(confidence: float, looks: int) -> float:
+    from tactful_privacy.audit.multiple import bonferroni_confidence
+
+    return bonferroni_confidence(confidence, looks)
 
 
 def _live(ledger: Path | None, coins: Path | None, guesses: int | None, delta: float, confidence: float) -> "AuditRun":
@@ -109,6 +124,6 @@ def _print(done: "AuditRun") -> None:
     console.print("the claim stands" if result.holds else "the claim is refuted")
     if not result.estimate_holds:
         console.print(
-            "the Gaussian estimate lies above the theory, as by chance once in a hundred audits: run it again, and look "
-            "for a fault that the bound cannot prove"
+            "the Gaussian estimate lies above the theory, as by chance once in a hundred audits: run it again, and "
+            "look for a fault that the bound cannot prove"
         )
