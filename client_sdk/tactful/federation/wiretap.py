@@ -20,6 +20,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tactful.features import DIMENSION
+from tactful.federation._tapped_release import TappedLedger
 from tactful.federation.participant import ContributionView, RoundParticipant
 from tactful.federation.policy import ParticipationPolicy
 from tactful.federation.vault_round import PURPOSES, VaultRound
@@ -102,16 +103,21 @@ class Tap:
 
     def run(self) -> list[Leaving]:
         """Enrol, answer one round from its announcement to its release; return all that left, in order."""
+        with tempfile.TemporaryDirectory(prefix="tactful-wire-") as folder:
+            return self._run(TappedLedger(Path(folder), _FEDERATION, self._server))
+
+    def _run(self, ledger: TappedLedger) -> list[Leaving]:
         directory = self._enrol()
         model = self._model()
-        plan = self._plan(directory, model)
+        plan = self._plan(directory, model, ledger.head)
         policy = ParticipationPolicy(n_min=HOSTS - 1, colluders=COLLUDERS, epsilon=PRICE_EPSILON, delta=DELTA)
         side = _OneDevice(self.host, self.user_id, host_id=_TAPPED, server_key=self._server_key, policy=policy)
         self.took_part = bool(side.eligible_devices(plan))
         side.install(sign(model, self._server).encode())
         participant = RoundParticipant(side, self.observe)
         sessions = {name: HostSession(plan, directory, name, key) for name, key in self._others.items()}
-        self._drive(plan, directory, participant, sessions)
+        aggregator = self._drive(plan, directory, participant, sessions)
+        self._ask(participant, plan, "released", ledger.release(plan, directory, aggregator, model))
         return self.said
 
     @property
@@ -145,7 +151,7 @@ class Tap:
         )
         return Artifact(card, pack_f64(Model.prior().to_parameters().tolist()))
 
-    def _plan(self, directory: KeyDirectory, model: Artifact) -> RoundPlan:
+    def _plan(self, directory: KeyDirectory, model: Artifact, previous_head: bytes) -> RoundPlan:
         layout: tuple[Block, ...] = task_layout("gradient")
         found = calibrate(
             epsilon=PRICE_EPSILON,
@@ -180,7 +186,7 @@ class Tap:
             share_threshold=HOSTS - 1,
             deadline_unix_s=int(time.time()) + 600,
             rho=found.rho_per_round,
-            previous_head=bytes(32),
+            previous_head=previous_head,
         )
 
     def _drive(
@@ -189,7 +195,7 @@ class Tap:
         directory: KeyDirectory,
         participant: RoundParticipant,
         sessions: Mapping[str, HostSession],
-    ) -> None:
+    ) -> Aggregator:
         aggregator = Aggregator(plan, directory)
         zeros = np.zeros(plan.dimension, dtype=np.int64)
         announcement = RoundAnnouncement(sign(plan, self._server).encode(), directory).encode()
@@ -204,6 +210,7 @@ class Tap:
             if stage != "unmask":
                 requests = aggregator.close_stage()
         aggregator.open()
+        return aggregator
 
     def _ask(self, participant: RoundParticipant, plan: RoundPlan, stage: str, payload: bytes) -> bytes:
         request = RoundRequest(digest(plan), stage, 0, payload).encode()
