@@ -93,18 +93,19 @@ class Progress:
 
     def noise_state(self, plan: RoundPlan) -> bytes:
         """The sealed noise after the run's last released round; empty before its first."""
-        for round_id in self._released():
-            earlier = self._plan(round_id)
-            if earlier.run == plan.run and plan.run is not None and round_id.round_number < plan.round_number:
-                return self.store.transitions(round_id)[-1].facts["noise"]
-        return b""
+        last = None if plan.run is None else self._last_of_run(plan.run, plan.round_number)
+        return b"" if last is None else self.store.transitions(last)[-1].facts["noise"]
 
     def charged(self, plan: RoundPlan) -> Fraction:
         """What a release adds to the price of the model: a run costs its whole price at its first release, then 0."""
-        if plan.run is None:
+        if plan.run is None or self._last_of_run(plan.run, plan.round_number) is None:
             return plan.rho
-        before = (self._plan(r) for r in self._released() if r.round_number < plan.round_number)
-        return Fraction(0) if any(earlier.run == plan.run for earlier in before) else plan.rho
+        return Fraction(0)
+
+    def _last_of_run(self, run: CorrelatedRun, before: int) -> RoundId | None:
+        """The run's newest released round with a number below ``before``."""
+        within = (r for r in self._released() if run.first_round <= r.round_number < before)
+        return next((round_id for round_id in within if self._plan(round_id).run == run), None)
 
     # Adaptive clipping
 
