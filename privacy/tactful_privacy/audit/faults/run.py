@@ -63,12 +63,7 @@ def _run(fault: PlantedFault, runs: int, progress: Progress | None) -> FaultResu
 
 def summarise(fault: PlantedFault, trials: Sequence[Trial], seconds: float = 0.0) -> FaultResult:
     """Return what the trials of a fault say together."""
-    runs = len(trials)
-    catches = {}
-    for check in Check:
-        said = [trial.says(check, fault.signs) for trial in trials]
-        if any(word is not None for word in said):
-            catches[check.value] = said.count(True)
+    runs, catches = len(trials), _catches(fault, trials)
     if fault.expected:
         caught_by, caught = _surest(catches, runs)
         as_expected = all(catches.get(check, 0) >= LEAST * runs for check in fault.expected)
@@ -90,6 +85,12 @@ def summarise(fault: PlantedFault, trials: Sequence[Trial], seconds: float = 0.0
         as_expected=as_expected,
         seconds=seconds,
     )
+
+
+def _catches(fault: PlantedFault, trials: Sequence[Trial]) -> dict[str, int]:
+    """Count per check; one that had nothing to look at in any trial is absent."""
+    said = {check.value: [trial.says(check, fault.signs) for trial in trials] for check in Check}
+    return {check: words.count(True) for check, words in said.items() if any(word is not None for word in words)}
 
 
 def _stays_calm(fault: PlantedFault, catches: dict[str, int], runs: int) -> bool:
