@@ -122,7 +122,7 @@ class RoundPlan(Message):
         federation: name of the federation.
         round_number: counts up; a host refuses a number it has already answered.
         attempt: repetition of the same round after it became void.
-        mode: how noise is made, ``distributed``.
+        mode: who adds the noise: ``distributed``, ``local`` or ``central``.
         task: what each device computes, one of the names that the host itself implements.
         settings: exact parameters of the task, sorted by name.
         model_digest: digest of the model artifact that training starts from.
@@ -131,7 +131,7 @@ class RoundPlan(Message):
         clip_units: clip norm C in grid units, rounded down.
         grid_exponent: j; one grid unit is γ = 2^-j.
         norm_bound_squared: B², bound of the squared norm of one device's whole integer vector, statistics included.
-        noise_variance_units: per-host noise variance σ²/γ², an integer, rounded up.
+        noise_variance_units: variance σ²/γ² of whoever adds noise (a host, a device or the server), rounded up.
         modulus_bits: sums are modulo 2 to this power.
         roster_digest: digest of the `KeyDirectory`.
         n_hosts: hosts on the roster.
@@ -139,7 +139,8 @@ class RoundPlan(Message):
         colluders: t, how many hosts may collude with the server.
         share_threshold: shares needed to rebuild a secret.
         deadline_unix_s: seconds since 1970 after which the plan is not answered.
-        rho: price of one participation in zCDP, exactly B²/(2·(n_min - t)·σ²) in grid units.
+        rho: price of one participation in zCDP, zero-out; exactly B²/(2·(n_min - t)·σ²) where the mode is
+            ``distributed``.
         previous_head: ledger head that this round continues.
         neighbours: hosts with which each host shares masks and secrets; 0 pairs every host with every other.
         committee: hosts which verify the whole survivor certificate for the others; 0 lets every host verify it.
