@@ -191,6 +191,13 @@ def test_a_correlated_run_is_one_release(name):
     assert accountant(name).epsilon(CorrelatedRunEvent(3), DELTA) == accountant(name).epsilon(GaussianEvent(3), DELTA)
 
 
+def test_a_run_with_discrete_noise_is_no_gaussian():
+    """As our runs draw it, PLD and GDP stand in; zCDP and RDP are formal, and all are for continuous noise."""
+    for name in ACCOUNTANTS:
+        assert report(name, CorrelatedRunEvent(3), DELTA).formal == (name in ("zcdp", "rdp"))
+        assert report(name, CorrelatedRunEvent(3, discrete=False), DELTA).formal
+
+
 @pytest.mark.parametrize("name", SAMPLING)
 def test_several_releases_from_one_sample(name):
     """Four releases at z from the same sample are one at z/2 from it, which is not four samples."""

@@ -1,4 +1,5 @@
-"""Accounting: mechanism events, their price in zCDP, conversion to epsilon, the device's filter and calibration.
+"""Accounting: mechanism events, four accountants, the device's filter, and calibration in every direction.
 
-Pure Python: a device computes its own figures without numpy or scipy.
+What a device needs is pure Python: zCDP, filter, calibration, exact Gaussians, conversions. `rdp` and `pld` load
+dp_accounting when they meet a sampled event, through `dp_library` alone.
 """

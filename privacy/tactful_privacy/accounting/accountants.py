@@ -4,13 +4,13 @@
 accountant  knows                                                  formal for
 ==========  =====================================================  ====================================================
 ``zcdp``    every event; sampling is not credited                  everything; the device's filter composes in it
-``rdp``     every event but sampled correlated runs                the discrete sum too, unless it is sampled
+``rdp``     every event but sampled correlated runs                discrete noise too, unless it is sampled
 ``pld``     the same; delta from 1e-12                             continuous Gaussians, sampled or not
 ``gdp``     events without sampling                                continuous Gaussians
 ==========  =====================================================  ====================================================
 
-The adjacency is the event's: zero-out in this project. Where a continuous Gaussian stands in for a sum of discrete ones
-the figure is tighter, but no claim: the report says ``formal=False``.
+The adjacency is the event's: zero-out in this project. Where a continuous Gaussian stands in for discrete noise the
+figure is tighter, but no claim: the report says ``formal=False``.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from tactful_privacy.accounting.gaussian_parts import GaussianParts, parts_of
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.validate import fraction
 
-STAND_IN = "continuous Gaussian stand-in for a sum of discrete ones: an indication, the formal claim is zCDP's"
+STAND_IN = "continuous Gaussian stand-in for discrete noise: an indication, the formal claim is zCDP's"
 
 
 class Accountant(Protocol):
@@ -127,7 +127,7 @@ class PldAccountant:
         return pld.epsilon_of_parts(parts_of(event), delta)
 
     def stands_in_for(self, event: Event) -> bool:
-        """For every discrete sum."""
+        """For all discrete noise."""
         return _discrete(parts_of(event))
 
 
@@ -158,7 +158,7 @@ class GdpAccountant:
         return parts.mu
 
     def stands_in_for(self, event: Event) -> bool:
-        """For every discrete sum."""
+        """For all discrete noise."""
         self.mu(event)
         return _discrete(parts_of(event))
 

@@ -113,9 +113,12 @@ class CorrelatedRunEvent(Event):
 
     Attributes:
         noise_multiplier: z of the run, sigma over the largest norm of C times one device's allowed participations.
+        discrete: the noise is drawn on the integers, as `mechanisms.banded` does: the same zCDP price, but no exact
+            Gaussian.
     """
 
     noise_multiplier: Fraction | float
+    discrete: bool = True
 
     def __post_init__(self) -> None:
         at_least(0, noise_multiplier=float(self.noise_multiplier))

@@ -38,7 +38,7 @@ class GaussianParts:
     Attributes:
         mu: of all plain Gaussians together, 0 where there is none, infinite where one has no noise.
         sampled: the Gaussians on samples, and how often each happens.
-        discrete: a plain part is a sum of discrete Gaussians, for which the continuous one of the same rho stands in.
+        discrete: a plain part has discrete noise, for which the continuous Gaussian of the same rho stands in.
         discrete_sampled: the same in a sampled part.
     """
 
@@ -67,7 +67,7 @@ def parts_of(event: Event) -> GaussianParts:
         match leaf:
             case NonPrivateEvent() | GaussianEvent() | CorrelatedRunEvent() | DiscreteGaussianSumEvent():
                 mu_squared += times * 2 * rho_of(leaf)
-                discrete = discrete or isinstance(leaf, DiscreteGaussianSumEvent)
+                discrete = discrete or _is_discrete(leaf)
             case PoissonSampledEvent(event=inner, sampling_rate=rate):
                 _refuse_runs(inner)
                 within = parts_of(inner)
@@ -79,6 +79,10 @@ def parts_of(event: Event) -> GaussianParts:
             case _:
                 raise _unknown(leaf, "is not Gaussian")
     return GaussianParts(math.sqrt(mu_squared), sampled, discrete, discrete_sampled)
+
+
+def _is_discrete(event: Event) -> bool:
+    return isinstance(event, DiscreteGaussianSumEvent) or (isinstance(event, CorrelatedRunEvent) and event.discrete)
 
 
 def _refuse_runs(event: Event) -> None:
