@@ -2,6 +2,7 @@
 
 import math
 import os
+import time
 from dataclasses import replace
 
 import mpmath
@@ -36,9 +37,10 @@ def frozen(count):
 
 def test_the_product_passes():
     """Forty starts pass: a sound host fails with probability below 4e-5 over all of them."""
+    started = time.process_time()
     reports = [self_test(PATH) for _ in range(40)]
     assert {len(report.findings) for report in reports} == {len(reports[0].findings)}
-    assert sorted(report.seconds for report in reports)[20] < 0.25  # measured 0.035 s; a busy machine gets slack
+    assert (time.process_time() - started) / 40 < 0.25  # processor time; measured 0.035 s, a slow machine gets slack
 
 
 @pytest.mark.slow
