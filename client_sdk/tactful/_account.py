@@ -74,6 +74,7 @@ class Account:
         period: the present one.
         share: which part of the ceiling is this device's; the rest was given to linked devices.
         linked: whether it was ever linked; until then a link that it accepts sets its share instead of adding to it.
+        own: (ε, δ) to which the person lowered the ceiling, None where they did not.
     """
 
     spent: Fraction = Fraction(0)
@@ -82,6 +83,7 @@ class Account:
     period: Period = field(default_factory=Period)
     share: Fraction = Fraction(1)
     linked: bool = False
+    own: tuple[float, float] | None = None
 
     @property
     def spent_in_period(self) -> Fraction:
@@ -101,6 +103,7 @@ class Account:
             "period": self.period.to_dict(),
             "share": str(self.share),
             "linked": self.linked,
+            "own": self.own,
         }
         return json.dumps([str(self.spent), self.last_rounds, more], separators=(",", ":")).encode()
 
@@ -116,5 +119,6 @@ class Account:
                 period=Period.from_dict(more["period"]),
                 share=Fraction(more["share"]),
                 linked=bool(more["linked"]),
+                own=None if more["own"] is None else tuple(more["own"]),
             )
         return account

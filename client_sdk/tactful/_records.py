@@ -52,12 +52,3 @@ def _history(vault: Vault, device: int) -> History:
 def granted(vault: Vault, device: int) -> frozenset[str]:
     """Return the purposes that a device consents to."""
     return consent.granted(Consent(**json.loads(row.data)) for row in vault.read(device, "consent"))
-
-
-def own_budget(vault: Vault, device: int) -> tuple[float, float] | None:
-    """Return the (ε, δ) to which a device lowered its ceiling, None where it did not."""
-    row = vault.read_named(device, "budget", "")
-    if row is None:
-        return None
-    epsilon, delta = json.loads(row.data)
-    return float(epsilon), float(delta)

@@ -7,6 +7,7 @@ composition (arXiv:2103.01379) in each period; over all periods the sums add up,
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -99,8 +100,9 @@ def rho_of(budget: Budget) -> Fraction:
 
 def agreed(host: "Host", device: int) -> Budget:
     """Return a device's ceiling as (ε, δ), before its share: the lowest of the host's, the period's and its own."""
-    pinned, own = host.rounds.account(device).period.budget, host.own_budget(device)
-    return min((budget for budget in (host.default_budget, pinned, own) if budget is not None), key=rho_of)
+    account = host.rounds.account(device)
+    known = (host.default_budget, account.period.budget, account.own)
+    return min((budget for budget in known if budget is not None), key=rho_of)
 
 
 def limit(host: "Host", device: int, policy: Budget, slack: Fraction = Fraction(0)) -> Fraction:
@@ -131,15 +133,18 @@ def exceeded(host: "Host", device: int) -> bool:
     return found.rho_spent > found.rho_ceiling * (1 + _TOLERANCE)
 
 
-def pin(host: "Host", device: int, policy: Budget) -> None:
+def pin(host: "Host", devices: Iterable[int], policy: Budget) -> None:
     """Fix the first period's ceiling at what it is when something is spent; call inside the spend's transaction.
 
     A host that is opened with a higher default afterwards does not raise it.
     """
-    period = host.rounds.account(device).period
-    if period.budget is None and not math.isinf(policy[0]):
-        epsilon, delta = min(policy, agreed(host, device), key=rho_of)
-        host.rounds.set_period(device, replace(period, epsilon=epsilon, delta=delta))
+    periods = {}
+    for device in devices:
+        period = host.rounds.account(device).period
+        if period.budget is None and not math.isinf(policy[0]):
+            epsilon, delta = min(policy, agreed(host, device), key=rho_of)
+            periods[device] = replace(period, epsilon=epsilon, delta=delta)
+    host.rounds.set_periods(periods)
 
 
 def lower(host: "Host", device: int, epsilon: float, delta: float) -> None:
@@ -151,7 +156,7 @@ def lower(host: "Host", device: int, epsilon: float, delta: float) -> None:
     if rho_of((epsilon, delta)) > rho_of(present := agreed(host, device)):
         _too_much("the present ceiling", present, "a higher one needs fresh consent: Device.renew_budget")
     with host.guard.change():
-        host.vault.write([_row(device, "budget", [epsilon, delta], "")])
+        host.rounds.set_own(device, epsilon, delta)
 
 
 def renew(
@@ -183,9 +188,9 @@ def renew(
             rounds=rounds,
             policy_version=policy_version,
         )
-        ceiling = _row(device, "budget", [epsilon, delta], "")
-        host.vault.write([ceiling, _row(device, "renewal", period.to_dict(), None)])
-        host.rounds.set_period(device, period)
+        host.vault.write([NewRow(device, "renewal", json.dumps(period.to_dict()).encode())])
+        host.rounds.set_own(device, epsilon, delta)
+        host.rounds.set_periods({device: period})
     return of_device(host, device)
 
 
@@ -222,7 +227,3 @@ def _no_consent(message: str) -> RenewalRefused:
 def _too_much(whose: str, budget: Budget, remedy: str) -> None:
     present = "ε = {:g} at δ = {:g}".format(*budget)
     raise InvalidInput(f"is above {whose} {present}", field="epsilon", remedy=remedy)
-
-
-def _row(device: int, kind: str, plain: Any, name: str | None) -> NewRow:
-    return NewRow(device, kind, json.dumps(plain).encode(), name)

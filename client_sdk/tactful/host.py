@@ -274,7 +274,7 @@ class Host:
 
     def own_budget(self, device: int) -> tuple[float, float] | None:
         """Return the (ε, δ) to which a device lowered its ceiling, None where it did not."""
-        return _records.own_budget(self.vault, device)
+        return self.rounds.account(device).own
 
     def forget(self, device: int) -> None:
         """Drop a device's state from memory."""

@@ -112,7 +112,7 @@ def accept(host: "Host", device: int, token: bytes, peer_key: bytes) -> Fraction
             raise LinkRefused(f"{spent}, more than its part", field="share", remedy="grant it a larger one")
         before = account.period.rho_before
         _write(host, device, Link(said["link_id"], False, peer_key.hex(), share, None, "", *ceiling, before))
-        host.vault.write([NewRow(device, "budget", json.dumps(ceiling).encode(), "")])
+        host.rounds.set_own(device, *ceiling)
         host.rounds.set_share(device, total)
     return total
 

@@ -7,7 +7,7 @@ whoever enrols again goes on from what they have spent.
 
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -21,7 +21,7 @@ from tactful_privacy.wire import RoundPlan
 
 __all__ = ["Account", "Period", "RoundStore", "Spend"]
 
-_INHERITED, _PERIOD, _SHARE, _FLOOR = "inherited", "period", "share", "floor"
+_INHERITED, _PERIOD, _SHARE, _OWN, _FLOOR = "inherited", "period", "share", "budget", "floor"
 
 
 class RoundStore:
@@ -117,17 +117,32 @@ class RoundStore:
 
     def _opening(self, device: int) -> Account:
         """Return the account before this enrolment's own spends: inherited, in the present period, with its share."""
-        account = self.inherited(device)
-        if (row := self._vault.read_named(device, _PERIOD, "")) is not None:
+        with self._vault.lock:
+            query = "SELECT kind FROM rows WHERE device=? AND kind IN (?,?,?,?)"  # most devices have none or one
+            kinds = self._vault.connection.execute(query, (device, _INHERITED, _PERIOD, _SHARE, _OWN)).fetchall()
+        rows = {kind: self._vault.read_named(device, kind, "") for (kind,) in kinds}
+        account = self.inherited(device) if _INHERITED in rows else Account()
+        if (row := rows.get(_PERIOD)) is not None:
             account = replace(account, period=replace(Period.from_dict(json.loads(row.data)), began_at=row.id))
-        if (row := self._vault.read_named(device, _SHARE, "")) is not None:
+        if (row := rows.get(_SHARE)) is not None:
             account = replace(account, share=Fraction(json.loads(row.data)), linked=True)
+        if (row := rows.get(_OWN)) is not None:
+            epsilon, delta = json.loads(row.data)
+            account = replace(account, own=(float(epsilon), float(delta)))
         return account
 
-    def set_period(self, device: int, period: Period) -> None:
-        """Let a device's next period begin; call inside a transaction."""
-        [row] = self._vault.write([NewRow(device, _PERIOD, json.dumps(period.to_dict()).encode(), "")])
-        self._accounts[device] = replace(self.account(device), period=replace(period, began_at=row))
+    def set_periods(self, periods: Mapping[int, Period]) -> None:
+        """Let devices' next periods begin; call inside a transaction."""
+        rows = [
+            NewRow(device, _PERIOD, json.dumps(period.to_dict()).encode(), "") for device, period in periods.items()
+        ]
+        for (device, period), row in zip(periods.items(), self._vault.write(rows), strict=True):
+            self._accounts[device] = replace(self.account(device), period=replace(period, began_at=row))
+
+    def set_own(self, device: int, epsilon: float, delta: float) -> None:
+        """Set the ceiling which a person chose; call inside a transaction."""
+        self._vault.write([NewRow(device, _OWN, json.dumps([epsilon, delta]).encode(), "")])
+        self._accounts[device] = replace(self.account(device), own=(epsilon, delta))
 
     def set_share(self, device: int, share: Fraction) -> None:
         """Set which part of the ceiling is a device's; call inside a transaction."""

@@ -6,9 +6,12 @@ import pytest
 
 from tactful import InvalidInput
 from tactful.errors import RenewalRefused
+from tactful.federation import ParticipationPolicy
+from tactful.federation.vault_round import VaultRound
 from tactful_privacy.accounting.zcdp import epsilon, rho_budget
 
 from .spend_world import plan, side_of
+from .test_host_models import PUBLIC, signed
 from .vault_world import open_host, person
 
 DELTA = 1e-6
@@ -44,11 +47,13 @@ def test_a_period_ends_at_its_ceiling_and_a_renewal_begins_the_next(tmp_path):
 def test_an_exhausted_device_still_receives_models(tmp_path):
     """What a device may have does not depend on what it has left to give."""
     with open_host(tmp_path) as host:
-        device, side = person(host), side_of(host)
-        spend(side, device, 1, 2, 3)
+        device = person(host)
+        side = VaultRound(host, host_id="north", server_key=PUBLIC, policy=ParticipationPolicy())
+        assert spend(side, device, 1, 2, 3) == [1, 2, 3]
         assert side.eligible_devices(plan(4, PRICE)) == []
-        assert host.model is not None
-        assert device.view().personalised
+        before = device.status()["model_version"]
+        side.install(signed(4))
+        assert device.status()["model_version"] == host.model.version != before
 
 
 def test_no_renewal_without_a_newer_consent(tmp_path):
@@ -141,6 +146,15 @@ def test_the_period_outlives_an_erasure(tmp_path):
         after = person(host).privacy_budget()
         assert (after.period, after.rho_spent, after.rho_total) == (2, PRICE, 4 * PRICE)
         assert (after.epsilon_ceiling, after.rounds_left) == (before.epsilon_ceiling, 4)
+
+
+def test_a_lowered_ceiling_outlives_an_erasure(tmp_path):
+    """Whoever lowered it does not find it raised when they come back."""
+    with open_host(tmp_path) as host:
+        device = person(host)
+        device.set_privacy_budget(0.5, DELTA)
+        device.erase()
+        assert person(host).privacy_budget().epsilon_ceiling == 0.5
 
 
 def test_a_renewal_that_fails_leaves_no_trace(tmp_path, monkeypatch):

@@ -129,6 +129,7 @@ class VaultRound:
             for reference in devices:
                 if int(reference) in present and self._spend(plan, plan_digest, int(reference)):
                     paid.append(reference)
+            budget.pin(self._host, map(int, paid), (self.policy.epsilon, self.policy.delta))
             if self._host.rounds.note_contribution(plan.federation, plan.round_number, plan_digest, len(paid)):
                 guard.count()
         guard.publish()
@@ -139,10 +140,7 @@ class VaultRound:
             consents = self._host.granted(device) >= PURPOSES
         except UnknownDevice:
             return False
-        if not consents or not self._host.rounds.spend(plan, plan_digest, device, self.ceiling(device)):
-            return False
-        budget.pin(self._host, device, (self.policy.epsilon, self.policy.delta))
-        return True
+        return consents and self._host.rounds.spend(plan, plan_digest, device, self.ceiling(device))
 
     def alone(self) -> AbstractContextManager[None]:
         """Keep every other process that answers rounds on this vault waiting, at most `LEASE_TIMEOUT_S`."""
