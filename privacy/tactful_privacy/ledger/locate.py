@@ -19,10 +19,10 @@ def located(lines: Sequence[bytes], error: LedgerBroken) -> LedgerBroken:
         error: raised at the first line that does not continue the chain.
     """
     place = error.line - 1
-    entries = [_entry(line, number) for number, line in enumerate(lines)]
-    found = entries[place] if place < len(entries) else None
+    found = _entry(lines[place], place) if place < len(lines) else None
     if found is None or error.fault == "unfinished":
         return error
+    entries = [_entry(line, number) for number, line in enumerate(lines)]
     if found.index > place:
         return _too_early(entries, place, found)
     if found.index < place:
