@@ -123,6 +123,33 @@ class Knowledge:
                     out[frozenset(hosts)] = total
         return out
 
+    def parts(self):
+        """The smallest sums that come out, for rosters too large for `opened`: every other one is a union of them.
+
+        A host's part holds each peer with which it added a mask that nothing takes off but the peer's own.
+        """
+        self._rebuild_mask_keys()
+        seeds = {host: seed for host in self.views if (seed := self._seed(host)) is not None}
+        found = {}
+        for first in self.honest:
+            part, new = set(), {first}
+            while new:
+                part |= new
+                new = {
+                    peer
+                    for host in new & self.views.keys()
+                    for peer in self.views[host].senders - part
+                    if self._private_of(host, peer) is None
+                }
+            if part <= seeds.keys() and (total := self._sum(frozenset(part), seeds)) is not None:
+                found[frozenset(part)] = total
+        return found
+
+    def _private_of(self, host, peer):
+        offers = self.views[host].ring.offers
+        own = self.mask_privates.get(offers[host].mask_key)
+        return own or self.mask_privates.get(offers[peer].mask_key)
+
     def _sum(self, hosts, seeds):
         plan_digest, total = self.round.plan_digest, np.zeros(DIMENSION, np.uint32)
         for host in hosts:

@@ -78,12 +78,11 @@ class BeltAttack(Federation):
             if host in self.unasked:
                 near = near & (self.part | set(self.traitors))
             self.deliver(host, {sender: sealed[sender][host] for sender in near}, self.keys_digest)
-        assert set(self.knows.views) == set(self.hosts)
 
     def open(self):
         """List everybody, collect all signatures but those of the unasked, and every endorsement that comes."""
-        listed = self.listed(self.hosts, self.keys_digest)
-        for host in self.hosts:
+        listed = self.listed(self.knows.views, self.keys_digest)
+        for host in self.knows.views:
             if host not in self.unasked:
                 self.sign(host, listed)
         certificate = self.certificate(listed)
@@ -164,3 +163,60 @@ def test_the_committee_is_sent_more_signatures_where_the_first_leave_a_gap():
     for host, request in world.requests.items():
         world.aggregator.accept(world.answer(host, "unmask", request))
     assert (world.aggregator.open() == sum(sum(world.vectors[host]) for host in world.hosts)).all()
+
+
+class RandomCut(BeltAttack):
+    """A random stretch of the ring is cut out as well as random colluders, drop-outs and refusals allow."""
+
+    def __init__(self, dice):
+        super().__init__()
+        self.random = dice
+        size, first, length = len(self.places), dice.randrange(HOSTS), dice.randint(4, 9)
+        stretch = [self.places[(first + at) % size] for at in range(length)]
+        belts = [self.places[(first + at) % size] for at in (-2, -1, length, length + 1)]
+        self._choose(belts if dice.random() < 0.7 else dice.sample(self.hosts, len(BELTS)))
+        self.part = frozenset(stretch) - set(self.traitors)
+        edges = {stretch[0], stretch[-1]} | {h for h in stretch if dice.random() < 0.1}
+        self.unasked = edges - set(self.traitors)
+
+    def _choose(self, traitors):
+        most = 2 * self.plan.share_threshold - self.plan.neighbours - 2
+        graph, rest = self.round.graph, [host for host in self.hosts if host not in traitors]
+        if max(len(graph.neighbours(host) & set(traitors)) for host in rest) > most:
+            return  # a draw that the thresholds call unsafe: keep the belts
+        self.traitors, self.honest = list(traitors), rest
+        self.knows = Knowledge(self.round, rest)
+        for host in traitors:
+            secrets = self.sessions[host]._state.secrets
+            self.knows.add_secrets(bytes(secrets.mask_private), bytes(secrets.share_private))
+
+    def breaches(self):
+        """Play it, and return the sums with too little noise, each checked against the truth."""
+        self.contribute()
+        self.open()
+        parts = self.knows.parts()
+        for hosts, vector in parts.items():
+            assert (masks.centre(vector) == sum(sum(self.truth[host]) for host in hosts)).all()
+        return [hosts for hosts in parts if len(hosts) < self.plan.n_min - self.plan.colluders]
+
+
+def count(attempts, seed):
+    """How many random cuts breach."""
+    return sum(bool(RandomCut(random.Random(f"{seed} {attempt}")).breaches()) for attempt in range(attempts))
+
+
+def test_random_cuts_open_nothing():
+    """20 attempts."""
+    assert count(20, "cuts") == 0
+
+
+@pytest.mark.slow
+def test_a_thousand_random_cuts_open_nothing():
+    """1,000 attempts."""
+    assert count(1_000, "cuts, long") == 0
+
+
+def test_without_counting_signers_random_cuts_open(monkeypatch):
+    """Control: the same attempts open parts where listed hosts alone are counted."""
+    monkeypatch.setattr(rules, "check_connected", lambda *_: None)
+    assert count(10, "cuts") > 0
