@@ -12,6 +12,7 @@ from tactful_privacy.wire import Contribution, ShareBundle, Signed, UnmaskShares
 Answers = Mapping[str, Mapping[str, bytes]]
 MAX_SUBSETS = 512
 """How many sets of share-givers are tried, when some gave wrong shares, before the round is given up."""
+MAX_KEPT_WEIGHTS = 1_024
 
 
 def open_sum(round_: rules.Round, ring: rules.Ring, answers: Answers) -> NDArray[np.int64]:
@@ -56,6 +57,8 @@ class _Rebuilder:
         self._weights: dict[tuple[str, ...], tuple[int, ...]] = {}
 
     def _of(self, subset: tuple[str, ...]) -> tuple[int, ...]:
+        if len(self._weights) > MAX_KEPT_WEIGHTS:  # liars make many sets be tried, in every neighbourhood others
+            self._weights.clear()
         if subset not in self._weights:
             self._weights[subset] = shamir.weights([self._places[host_id] for host_id in subset])
         return self._weights[subset]
