@@ -72,7 +72,7 @@ def examined(host: Host, user_id: str, ledger: Path | None = None, host_id: str 
         "inherited": {"rho": str(inherited.spent), "rounds": inherited.rounds},
         "spends": _spends(host, number, inherited.spent),
         "renewals": [period.to_dict() for period in budgets.renewals(host, number)],
-        "links": [link.to_dict() for link in links.of_device(host, number)],
+        "links": [{**link.to_dict(), "token": None} for link in links.of_device(host, number)],  # not for other eyes
         "replayed": sum(spend.source != "" for spend in host.rounds.spends(number)),
         "ledger": None if ledger is None else _against(host, number, ledger, host_id),
     }
@@ -103,7 +103,7 @@ def _spends(host: Host, device: int, inherited: Fraction) -> list[dict[str, Any]
 def _against(host: Host, device: int, ledger: Path, host_id: str | None) -> dict[str, Any]:
     from tactful import _replay
 
-    entries = list(_replay.read(ledger))
+    entries = _replay.read(ledger)
     _, answered = _replay.answered(entries, host.public_key.hex(), host_id)
     return {
         "entries": len(entries),

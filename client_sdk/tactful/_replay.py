@@ -70,14 +70,19 @@ class ReplayReport:
         return {**asdict(self), "head": self.head.hex(), "rho_added": str(self.rho_added)}
 
 
-def replay(host: "Host", ledger: "str | Path | Iterable[Entry]", host_id: str | None = None) -> ReplayReport:
+def replay(
+    host: "Host",
+    ledger: "str | Path | Iterable[Entry]",
+    host_id: str | None = None,
+    server_key: bytes | None = None,
+) -> ReplayReport:
     """Charge what is missing and thaw the budgets if that explains the whole gap; see `Host.replay_ledger`.
 
     Raises:
         InvalidInput: there is no ledger at that path, or it never names this host.
         LedgerBroken: its chain does not verify.
     """
-    entries = list(read(ledger))
+    entries = read(ledger, server_key)
     federation, releases = answered(entries, host.public_key.hex(), host_id)
     with host.guard.writing():
         gap = host.guard.gap()
@@ -102,14 +107,22 @@ def replay(host: "Host", ledger: "str | Path | Iterable[Entry]", host_id: str | 
     )
 
 
-def read(ledger: "str | Path | Iterable[Entry]") -> Iterator[Entry]:
-    """Yield a ledger's entries, verified where it is a file; raises `InvalidInput` and `LedgerBroken`."""
-    if not isinstance(ledger, str | Path):
-        yield from ledger
-        return
-    if not Path(ledger).is_file():
-        raise InvalidInput(f"no ledger at {ledger}", field="ledger", remedy="give the path of an exported ledger")
-    yield from history(ledger)[1]
+def read(ledger: "str | Path | Iterable[Entry]", server_key: bytes | None = None) -> list[Entry]:
+    """Return a ledger's entries: of an export or a bare ledger, verified, or as they are given.
+
+    Raises:
+        InvalidInput: there is no ledger at that path.
+        LedgerBroken: the chain, or a signed head, does not verify; under ``server_key`` where that is given.
+    """
+    if isinstance(ledger, str | Path):
+        if not Path(ledger).is_file():
+            raise InvalidInput(f"no ledger at {ledger}", field="ledger", remedy="give the path of an exported ledger")
+        return list(history(ledger, server_key)[1])
+    entries = list(ledger) if isinstance(ledger, Iterable) else []
+    if not isinstance(ledger, Iterable) or not all(isinstance(entry, Entry) for entry in entries):
+        remedy = "give the path of an exported ledger"
+        raise InvalidInput("is neither a path nor entries", field="ledger", remedy=remedy)
+    return entries
 
 
 def answered(entries: list[Entry], public_key: str, host_id: str | None) -> tuple[str, list[Answered]]:

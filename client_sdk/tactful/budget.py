@@ -19,7 +19,7 @@ from tactful.errors import InvalidInput, RenewalRefused
 from tactful.vault import NewRow, Row
 from tactful_privacy.accounting.zcdp import epsilon as epsilon_of
 from tactful_privacy.accounting.zcdp import rho_budget
-from tactful_privacy.validate import at_least, fraction, positive
+from tactful_privacy.validate import fraction, positive
 
 if TYPE_CHECKING:
     from tactful.host import Host
@@ -149,8 +149,7 @@ def pin(host: "Host", devices: Iterable[int], policy: Budget) -> None:
 
 def lower(host: "Host", device: int, epsilon: float, delta: float) -> None:
     """Set a device's own ceiling; raises `InvalidInput` above the present one."""
-    positive(epsilon=epsilon)
-    fraction(delta=delta)
+    _check(epsilon, delta)
     if rho_of((epsilon, delta)) > rho_of(host.default_budget):
         _too_much("the host's", host.default_budget, "give less")
     if rho_of((epsilon, delta)) > rho_of(present := agreed(host, device)):
@@ -169,10 +168,9 @@ def renew(
         RenewalRefused: the latest statement about `PURPOSE` is no consent to that text, or no newer than the period.
         VaultRolledBack: nobody knows what the present period has cost.
     """
-    positive(epsilon=epsilon)
-    fraction(delta=delta)
-    if rounds is not None:
-        at_least(1, rounds=rounds)
+    _check(epsilon, delta)
+    if rounds is not None and (not isinstance(rounds, int) or isinstance(rounds, bool) or rounds < 1):
+        raise InvalidInput(f"must be a whole number from 1, not {rounds!r}", field="rounds", remedy="or leave it out")
     if rho_of((epsilon, delta)) > rho_of(host.default_budget):
         _too_much("the host's", host.default_budget, "open the host with a higher privacy_budget, or give less")
     with host.guard.change():
@@ -222,6 +220,14 @@ def _first_grant(said: list[tuple[Row, Consent]]) -> int:
 def _no_consent(message: str) -> RenewalRefused:
     remedy = "show the text that names the new budget, and record what the person says with set_consent"
     return RenewalRefused(message, field="policy_version", remedy=remedy)
+
+
+def _check(epsilon: float, delta: float) -> None:
+    for name, value in (("epsilon", epsilon), ("delta", delta)):
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise InvalidInput(f"must be a number, not {value!r}", field=name, remedy=f"give {name} as a float")
+    positive(epsilon=epsilon)
+    fraction(delta=delta)
 
 
 def _too_much(whose: str, budget: Budget, remedy: str) -> None:

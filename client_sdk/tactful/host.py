@@ -302,20 +302,26 @@ class Host:
 
     # After a roll-back
 
-    def replay_ledger(self, ledger: "str | Path | Iterable[Entry]", host_id: str | None = None) -> "ReplayReport":
+    def replay_ledger(
+        self,
+        ledger: "str | Path | Iterable[Entry]",
+        host_id: str | None = None,
+        server_key: bytes | None = None,
+    ) -> "ReplayReport":
         """Charge what the federation's ledger knows that was spent here and this vault does not; see `tactful._replay`.
 
         Args:
-            ledger: path of an exported ledger, or its verified entries.
+            ledger: path of an export or a bare ledger, or its verified entries.
             host_id: this host's name in the federation; found by the host's key where the ledger holds its enrolment.
+            server_key: the server's public key as this host pinned it, for the signed heads; the file's own otherwise.
 
         Raises:
             InvalidInput: no ledger there, or none that names this host.
-            LedgerBroken: the ledger's chain does not verify.
+            LedgerBroken: the chain or a signed head does not verify.
         """
         from tactful._replay import replay
 
-        return replay(self, ledger, host_id)
+        return replay(self, ledger, host_id, server_key)
 
     def accept_vault(self) -> None:
         """Take the vault for current although its keeper's counter says that it was rolled back.

@@ -90,6 +90,7 @@ def give(host: "Host", device: int, share: Fraction, peer_key: bytes) -> bytes:
         _require_left(account, Fraction(share), budget.rho_of((epsilon, delta)))
         values = ("grant", secrets.token_hex(_ID_BYTES), peer_key.hex(), Fraction(share), epsilon, delta)
         token = _signed(host, *values)
+        budget.pin(host, [device], (epsilon, delta))  # what the parts are parts of must not grow on one side
         link = Link(values[1], True, peer_key.hex(), Fraction(share), None, token.decode(), epsilon, delta)
         _write(host, device, link)
         host.rounds.set_share(device, account.share - share)

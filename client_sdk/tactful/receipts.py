@@ -11,8 +11,8 @@ _DOMAIN: Final = b"tactful/v1/erasure\0"
 CANNOT_UNDO: Final = (
     "Contributions that were already summed cannot be taken out again: they left masked and noised, and nobody holds "
     "them apart. Backups of the vault that you made are yours to delete; their copy of the key opens them. "
-    "What is kept is the privacy budget spent, under a keyed token without any behaviour, so that a new enrolment "
-    "goes on from it."
+    "What is kept is the privacy budget spent, with its period, ceiling and share, under a keyed token without any "
+    "behaviour, so that a new enrolment goes on from it."
 )
 
 

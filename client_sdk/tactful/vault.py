@@ -12,6 +12,7 @@ from an older copy, and rows deleted by someone who may write the file.
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -45,6 +46,19 @@ class NewRow(NamedTuple):
     name: str | None = None
 
 
+_opened: "weakref.WeakSet[Vault]" = weakref.WeakSet()
+
+
+def _free_locks() -> None:
+    """In a forked child: a lock that another thread of the parent held would never be given back here."""
+    for vault in _opened:
+        vault.free_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_locks)
+
+
 class Vault:
     """One file, one host key, many devices. Thread-safe; several processes may share it.
 
@@ -66,6 +80,7 @@ class Vault:
         self._ciphers: dict[int, AESGCM] = {}
         self._depth = 0
         self._process = os.getpid()
+        _opened.add(self)
         self._lease = Lease(None if path is None else path.with_name(f"{path.name}.lease"))
         self._connection: sqlite3.Connection | None = _schema.connect(path)
         try:
@@ -90,6 +105,10 @@ class Vault:
     def lock(self) -> threading.RLock:
         """Held during every use of the connection."""
         return self._lock
+
+    def free_lock(self) -> None:
+        """Replace the lock, so that whoever uses the vault in a forked child hears of it and does not wait for ever."""
+        self._lock = threading.RLock()
 
     def _claim(self) -> None:
         with self.transaction():

@@ -128,9 +128,14 @@ def test_a_horizon_in_rounds(tmp_path):
         device.renew_budget(4.0, DELTA, policy_version="2027-01", rounds=2)
         assert spend(side, device, 1, 2, 3, price=Fraction(1, 1000)) == [1, 2]
         assert (device.privacy_budget().rounds_left, device.privacy_budget().exhausted) == (0, True)
-        for wrong in (0, -1):
-            with pytest.raises(InvalidInput):
+        for wrong in (0, -1, 1.5, "3", True):
+            with pytest.raises(InvalidInput, match="rounds"):
                 device.renew_budget(4.0, DELTA, policy_version="2027-01", rounds=wrong)
+        for wrong in ("4", None, True, float("nan"), 0):
+            with pytest.raises(InvalidInput, match="epsilon"):
+                device.renew_budget(wrong, DELTA, policy_version="2027-01")
+            with pytest.raises(InvalidInput, match="epsilon"):
+                device.set_privacy_budget(wrong, DELTA)
 
 
 def test_the_period_outlives_an_erasure(tmp_path):

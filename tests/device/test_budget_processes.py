@@ -178,6 +178,33 @@ def test_a_forked_child_does_not_keep_its_parents_lease(tmp_path):
     os.close(hear)
 
 
+def test_a_fork_while_another_thread_writes(tmp_path):
+    """The child hears that the host is its parent's, also when the fork fell into a write of another thread."""
+    with open_host(tmp_path) as host:
+        device, inside, done = person(host), threading.Event(), threading.Event()
+
+        def write():
+            with host.vault.transaction():
+                inside.set()
+                done.wait(30)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        inside.wait(30)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                device.track("browse")
+            except HostForked:
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        done.set()
+        writer.join()
+
+
 def test_a_host_does_not_survive_a_fork(tmp_path):
     """Used in a child of the process that opened it, a host says so and touches nothing; the parent goes on."""
     with open_host(tmp_path) as host:

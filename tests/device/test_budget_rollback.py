@@ -11,7 +11,7 @@ from tactful.federation import ParticipationPolicy
 from tactful.federation.vault_round import VaultRound
 from tactful.testing import MemoryKey
 from tactful_privacy.errors import LedgerBroken
-from tactful_privacy.ledger import Ledger, Release
+from tactful_privacy.ledger import Ledger, Release, export
 from tactful_privacy.wire import digest
 
 from .spend_world import plan, side_of
@@ -107,6 +107,16 @@ def test_a_replay_charges_everybody_and_thaws(rolled_back):
     with open_host(folder) as host:
         assert not host.status()["rolled_back"]
         host.check()
+
+
+def test_an_export_serves_as_well_as_the_ledger(rolled_back, tmp_path):
+    """The one file that a server exports is read as the ledger itself, and held to the server's key."""
+    folder, ledger = rolled_back
+    export(ledger, tmp_path / "export.jsonl")
+    with open_host(folder) as host:
+        with pytest.raises(LedgerBroken, match="forged"):
+            host.replay_ledger(tmp_path / "export.jsonl", server_key=b"k" * 32)
+        assert host.replay_ledger(tmp_path / "export.jsonl", server_key=bytes(32)).rounds_missing == (2, 3)
 
 
 def test_a_participant_replays_before_it_agrees_to_a_plan(rolled_back):
@@ -234,6 +244,9 @@ def test_a_ledger_that_cannot_be_used_says_so(tmp_path):
         release(ledger, plan(1))
         with pytest.raises(InvalidInput, match="does not name this host"):
             host.replay_ledger(ledger.path)
+        for nonsense in (None, 3, [1]):
+            with pytest.raises(InvalidInput, match="neither a path nor entries"):
+                host.replay_ledger(nonsense)
         ledger.path.write_bytes(ledger.path.read_bytes().replace(b"shop", b"shot"))
         with pytest.raises(LedgerBroken):
             host.replay_ledger(ledger.path)

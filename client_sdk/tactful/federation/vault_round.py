@@ -72,7 +72,7 @@ class VaultRound:
         self._trainer: Trainer = trainer or NumpyTrainer()
         self._now = now_unix_s
         if ledger is not None:
-            host.replay_ledger(ledger, host_id)
+            host.replay_ledger(ledger, host_id, server_key)
         self._table: TrainingTable | None = None
         self._table_of: tuple[tuple[int, ...], date, int] | None = None
 
