@@ -12,7 +12,7 @@ noise pay sqrt(survivors / (n_min - t)) besides.
 
 The threshold is 2. A released displacement x + noise, rescaled as well as can be, keeps snr^2 / (1 + snr^2) of the gain
 that x would bring in squared distance (the Wiener filter): 4/5 at 2, half at 1, where the noise is as long as what was
-learned. That this is about what a run keeps is measured in ``benchmarks/cohort.py``.
+learned. What runs keep is measured in ``benchmarks/cohort.py``: less, below ten, and below one they may do harm.
 """
 
 import math
@@ -40,7 +40,7 @@ class Outlook:
         signal_to_noise_per_round: of one release.
         mean_update_norm: expected norm of one round's mean update, a C, model units.
         noise_norm: expected norm of the noise in one released mean, model units (root mean square).
-        share_learned: of what could be gained without noise, snr^2 / (1 + snr^2).
+        share_learned: of what could be gained without noise, at best: snr^2 / (1 + snr^2).
         can_learn: the signal to noise reaches `THRESHOLD`.
         devices: that contribute.
         smallest_cohort: the fewest devices that would reach it, all else equal.
@@ -65,7 +65,7 @@ class Outlook:
         if self.can_learn:
             return f"can learn: {size}, {ratio}; {self.smallest_cohort} devices would do"
         word = "cannot work" if self.signal_to_noise < 1 else "doubtful"
-        return f"{word}: {size}, {ratio}; about {self.share_learned:.0%} of the gain would be left; " + (
+        return f"{word}: {size}, {ratio}; at best {self.share_learned:.0%} of the gain would be left; " + (
             f"at least {self.smallest_cohort} devices are needed"
         )
 
