@@ -73,7 +73,8 @@ class Account:
         rounds: how many participations were paid for; those of enrolments before schema 2 are not known.
         period: the present one.
         share: which part of the ceiling is this device's; the rest was given to linked devices.
-        linked: whether it was ever linked; until then a link that it accepts sets its share instead of adding to it.
+        linked: whether it ever accepted a link: until then its share is of a ceiling of its own, which it gives up for
+            the linked one when it accepts.
         own: (ε, δ) to which the person lowered the ceiling, None where they did not.
     """
 

@@ -6,7 +6,9 @@ device's part for good before it exists, and gives back what is left of it, neve
 lost on the way, the parts add up to at most one. A grant that never arrives is lost budget, which is the safe side; it
 can be read again with `links`.
 
-That two devices belong to one person is the apps' knowledge; the hosts know each other's Ed25519 keys.
+Until it accepts a grant, a device has a ceiling of its own; it gives that up for its part of the other's. So link all
+of a person's devices to one of them: two which never accepted a grant are two ceilings. That they belong to one person
+is the apps' knowledge; the hosts know each other's Ed25519 keys.
 """
 
 import json
@@ -93,7 +95,7 @@ def give(host: "Host", device: int, share: Fraction, peer_key: bytes) -> bytes:
         budget.pin(host, [device], (epsilon, delta))  # what the parts are parts of must not grow on one side
         link = Link(values[1], True, peer_key.hex(), Fraction(share), None, token.decode(), epsilon, delta)
         _write(host, device, link)
-        host.rounds.set_share(device, account.share - share)
+        host.rounds.set_share(device, account.share - share, linked=account.linked)
     return token
 
 
@@ -106,15 +108,16 @@ def accept(host: "Host", device: int, token: bytes, peer_key: bytes) -> Fraction
         if not host.rounds.use_link(bytes.fromhex(said["link_id"])):
             raise LinkRefused("was accepted here before", field="token", remedy="ask for a new one")
         account = host.rounds.account(device)
-        total = account.share + share if account.linked else share
+        # Its own ceiling goes, and what it gave away of that counts as given from the linked one.
+        total = account.share + share if account.linked else share - (1 - account.share)
         ceiling = min((said["epsilon"], said["delta"]), budget.agreed(host, device), key=budget.rho_of)
         if total > 1 or account.spent_in_period > total * budget.rho_of(ceiling):
-            spent = f"this device has spent ρ = {float(account.spent_in_period):.6g} of its own already"
-            raise LinkRefused(f"{spent}, more than its part", field="share", remedy="grant it a larger one")
+            gone = "this device has spent, or given away, more than its part already"
+            raise LinkRefused(gone, field="share", remedy="grant it a larger one")
         before = account.period.rho_before
         _write(host, device, Link(said["link_id"], False, peer_key.hex(), share, None, "", *ceiling, before))
         host.rounds.set_own(device, *ceiling)
-        host.rounds.set_share(device, total)
+        host.rounds.set_share(device, total, linked=True)
     return total
 
 
@@ -130,7 +133,7 @@ def end(host: "Host", device: int, link_id: str) -> bytes:
         left = max(Fraction(0), min(link.share, account.share) - used)
         token = _signed(host, "return", link_id, link.peer_key, left, link.epsilon, link.delta)
         _write(host, device, replace(link, returned=left, token=token.decode()))
-        host.rounds.set_share(device, max(Fraction(0), account.share - link.share))
+        host.rounds.set_share(device, max(Fraction(0), account.share - link.share), linked=True)
     return token
 
 
@@ -145,9 +148,10 @@ def take_back(host: "Host", device: int, token: bytes, peer_key: bytes) -> Fract
             raise LinkRefused("returns more than was given, or to another", field="token", remedy="do not use it")
         if link.returned is not None:
             raise LinkRefused("was returned before", field="token", remedy="nothing is left to give back")
-        total = host.rounds.account(device).share + returned
+        account = host.rounds.account(device)
+        total = account.share + returned
         _write(host, device, replace(link, returned=returned))
-        host.rounds.set_share(device, total)
+        host.rounds.set_share(device, total, linked=account.linked)
     return total
 
 

@@ -125,7 +125,8 @@ class RoundStore:
         if (row := rows.get(_PERIOD)) is not None:
             account = replace(account, period=replace(Period.from_dict(json.loads(row.data)), began_at=row.id))
         if (row := rows.get(_SHARE)) is not None:
-            account = replace(account, share=Fraction(json.loads(row.data)), linked=True)
+            share, linked = json.loads(row.data)
+            account = replace(account, share=Fraction(share), linked=linked)
         if (row := rows.get(_OWN)) is not None:
             epsilon, delta = json.loads(row.data)
             account = replace(account, own=(float(epsilon), float(delta)))
@@ -144,10 +145,10 @@ class RoundStore:
         self._vault.write([NewRow(device, _OWN, json.dumps([epsilon, delta]).encode(), "")])
         self._accounts[device] = replace(self.account(device), own=(epsilon, delta))
 
-    def set_share(self, device: int, share: Fraction) -> None:
+    def set_share(self, device: int, share: Fraction, *, linked: bool) -> None:
         """Set which part of the ceiling is a device's; call inside a transaction."""
-        self._vault.write([NewRow(device, _SHARE, json.dumps(str(share)).encode(), "")])
-        self._accounts[device] = replace(self.account(device), share=share, linked=True)
+        self._vault.write([NewRow(device, _SHARE, json.dumps([str(share), linked]).encode(), "")])
+        self._accounts[device] = replace(self.account(device), share=share, linked=linked)
 
     def _refresh(self) -> None:
         version = self._vault.data_version()

@@ -107,6 +107,30 @@ def test_a_device_that_spent_more_than_its_part_is_refused(phones):
     assert not pay(two, taker, Fraction(1, 1000), 2)
 
 
+def test_grants_that_cross_make_no_second_ceiling(phones):
+    """Both give: whoever accepts gives up the ceiling of its own, so that the parts add up to at most one."""
+    (one, giver), (two, taker) = phones
+    there, back = giver.link(HALF, two.public_key), taker.link(THIRD, one.public_key)
+    assert taker.accept_link(there, one.public_key) == HALF - THIRD
+    with pytest.raises(LinkRefused, match="given away"):
+        giver.accept_link(back, two.public_key)
+    assert giver.privacy_budget().share + taker.privacy_budget().share == 1 - THIRD
+
+
+def test_a_device_in_between_passes_on_what_it_has(phones, tmp_path):
+    """A part may be split further; what comes back goes to whoever gave it."""
+    (one, giver), (two, taker) = phones
+    (tmp_path / "watch").mkdir()
+    with open_host(tmp_path / "watch") as three:
+        last = person(three)
+        taker.accept_link(giver.link(HALF, two.public_key), one.public_key)
+        last.accept_link(taker.link(Fraction(1, 4), three.public_key), two.public_key)
+        assert [device.privacy_budget().share for device in (giver, taker, last)] == [HALF, HALF / 2, HALF / 2]
+        back = last.unlink(last.links()[0].link_id)
+        assert taker.accept_unlink(back, three.public_key) == HALF
+        assert giver.accept_unlink(taker.unlink(taker.links()[0].link_id), two.public_key) == 1
+
+
 def test_tokens_serve_once_and_only_where_they_were_made_for(phones, tmp_path):
     """Twice, altered, under another key, for another host, of another kind, or nonsense: refused, nothing changes."""
     (one, giver), (two, taker) = phones
