@@ -141,6 +141,16 @@ def test_encoders_that_count_twice_or_round_down_are_named():
     assert "rounding_fair" in inspect(floored).failed
 
 
+def test_a_canary_with_a_clip_norm_of_its_own_is_named():
+    """A device could then push by sqrt(2) C: parameters and audit coordinates share one clip norm."""
+
+    def apart(plan, rows, entropy):
+        canary = np.arange(plan.dimension) == plan.dimension - 1
+        return PATH.encode(plan, rows * ~canary, entropy) + PATH.encode(plan, rows * canary, entropy)
+
+    assert "clip" in inspect(replace(PATH, encode=apart)).failed
+
+
 def test_known_answers_are_those_of_the_exact_path():
     """The committed answers follow from the exact integer path on the same bytes, without the float filter."""
     from tactful_privacy.mechanisms.discrete_gaussian import _checked, _draw

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from tactful_privacy.mechanisms.entropy import Entropy
 from tactful_privacy.selftest.bounds import LOG_ALARM, log_p_fair
 from tactful_privacy.selftest.findings import Finding, HostPath, fixed_entropy
-from tactful_privacy.selftest.plans import CLIP_UNITS, GRID_EXPONENT, HALF_RANGE_UNITS, LOSS, encoding_plan
+from tactful_privacy.selftest.plans import CANARY, CLIP_UNITS, GRID_EXPONENT, HALF_RANGE_UNITS, LOSS, encoding_plan
 from tactful_privacy.wire import RoundPlan
 
-KNOWN = (168, 193, 215, 239, 268, 291, 319)
+KNOWN = (928, 944, 979, 997, 1010, 1047, 1076, 1096)
 """The sum of `_fractions` from `fixed_entropy`, in grid units."""
 _ROWS = 4_000
 
@@ -44,14 +44,15 @@ class _Encoder:
 
 
 def _row(values: dict[int, float]) -> NDArray[np.float64]:
-    row = np.zeros(LOSS + 1)
+    row = np.zeros(CANARY + 1)
     row[list(values)] = list(values.values())
     return row
 
 
 def _clip(tried: _Encoder) -> Finding:
-    """A row of 50 times the clip norm comes out at the clip norm: shorter by rounding alone, and not as zero."""
-    length = math.sqrt(float((tried.total(_row({0: 30.0 * CLIP_UNITS, 3: -40.0 * CLIP_UNITS})) ** 2).sum()))
+    """A row of 54 times the clip norm comes out at the clip norm: shorter by rounding alone, and not as zero."""
+    row = CLIP_UNITS * _row({0: 30.0, 3: -40.0, CANARY: 20.0})
+    length = math.sqrt(float((tried.total(row) ** 2).sum()))
     holds = 0.99 * CLIP_UNITS < length <= CLIP_UNITS
     return Finding("clip", holds, f"{length / CLIP_UNITS:.4f} of the clip norm")
 
@@ -61,7 +62,7 @@ def _weight(tried: _Encoder) -> Finding:
     rows = [_row({0: 900.0}), _row({1: -300.0, 2: 7.0, LOSS: 20.0}), _row({5: 1.0}), _row({0: 900.0})]
     holds = bool(np.array_equal(tried.total(*rows), np.sum(rows, axis=0).astype(np.int64)))
     empty = tried.total()
-    holds = holds and empty.shape == (LOSS + 1,) and not empty.any()
+    holds = holds and empty.shape == (CANARY + 1,) and not empty.any()
     return Finding("weight_one", holds, "sum of four rows, and of none")
 
 
@@ -98,6 +99,6 @@ def _rounding(tried: _Encoder) -> Finding:
 
 def known_sum(path: HostPath) -> tuple[int, ...]:
     """Return the sum of 64 fractional rows rounded by known bytes."""
-    ramp = np.arange(64 * (LOSS + 1), dtype=np.float64).reshape(64, -1)
+    ramp = np.arange(64 * (CANARY + 1), dtype=np.float64).reshape(64, -1)
     total = _Encoder(path, encoding_plan()).total(*(ramp * 0.375 - 80.0), entropy=fixed_entropy())
     return tuple(total.tolist())

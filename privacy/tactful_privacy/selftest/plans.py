@@ -12,6 +12,8 @@ PARAMETERS = 6
 HALF_RANGE_UNITS = 500
 LOSS = PARAMETERS
 """Place of the one statistic, behind the parameters."""
+CANARY = LOSS + 1
+"""Place of the one audit coordinate, behind the statistics. It shares the clip norm with the parameters."""
 
 
 @cache
@@ -25,7 +27,7 @@ def noise_plan(variance: int, dimension: int, mode: str = DISTRIBUTED) -> RoundP
 
 
 def encoding_plan(norm_bound_squared: int = CLIP_UNITS**2 + HALF_RANGE_UNITS**2) -> RoundPlan:
-    """Return a plan of six parameters and one statistic; a smaller norm bound makes the norm check speak."""
+    """Return a plan of six parameters, a statistic and a canary; a smaller norm bound makes the norm check speak."""
     return make_plan(
         _roster(),
         n_min=3,
@@ -34,4 +36,5 @@ def encoding_plan(norm_bound_squared: int = CLIP_UNITS**2 + HALF_RANGE_UNITS**2)
         clip_units=CLIP_UNITS,
         grid_exponent=GRID_EXPONENT,
         norm_bound_squared=norm_bound_squared,
+        canaries=1,
     )
