@@ -48,6 +48,11 @@ def test_every_field_that_a_host_sends_is_described():
     seen = {piece.field for message in said for piece in dissect(message.data)}
     for field in seen:
         assert reveals(field)
+    spoken = (wire.HostEntry, wire.KeyOffer, wire.ShareBundle, wire.Contribution, wire.SurvivorSignature)
+    for message in (*spoken, wire.Endorsement, wire.UnmaskShares, wire.Refusal, wire.Signed, wire.RoundReply):
+        for name, codec in message._FIELDS:
+            nested = name == "payload" and message is wire.Signed  # always another message, told field by field
+            assert nested or reveals(f"{message.__name__}.{name}"), codec
     types = {message.__name__: {name for name, _ in message._FIELDS} for message in wire.MESSAGE_TYPES}
     for name in REVEALS:
         kind, field = name.split(".")
