@@ -155,7 +155,7 @@ class WeakKey(SecaggError):
 
 
 class OwnOfferMissing(SecaggError):
-    """The ring does not carry this host's own offer, byte for byte."""
+    """The ring does not carry this host's own offer, unchanged."""
 
     code = "own_offer_missing"
 
