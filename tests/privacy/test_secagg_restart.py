@@ -81,7 +81,7 @@ def test_no_predictable_generator_is_touched(monkeypatch):
 
 
 def test_a_round_of_five_hosts_is_quick():
-    """Five hosts with 600 coordinates: all their cryptography together under 100 ms of processor time (best of five)."""
+    """Five hosts with 600 coordinates: all their cryptography together under 100 ms of processor time, best of five."""
     directory, identities = make_roster(5)
     plan = make_plan(directory, n_min=4, dimension=600)
     zero = np.zeros(600, dtype=np.int64)

@@ -10,12 +10,17 @@ distributions, computed in exact integers and added up (union bound):
    2·share_threshold > k + 1 + c. It also keeps the colluders alone (c of them) below the threshold. This alone rules
    the attack out, even if honest hosts were shown different survivor lists.
 2. *The survivors fall apart.* The honest survivors must hang together, or the masks of each part cancel by themselves
-   and parts open with too little noise. Which hosts drop out the server chooses, and to a host that it lists but never
-   asks to sign it can deliver the shares of one side alone. So not only the survivors on the list but those who
-   *signed* it are looked at: at least `window_floor` of them on any k/2 ring places in a row. An honest signer shares
-   masks with all its listed neighbours, so falling apart takes two disjoint stretches of k/2 places without an honest
-   signer, whose ≥ 2·floor signers all collude: impossible if floor > t/2. Where t is large the floor is one more than
-   the colluders on any stretch, except with the probability counted here.
+   and parts open with too little noise. Which hosts drop out the server chooses, so each host checks the list: at
+   least `window_floor` survivors on any k/2 ring places in a row. Falling apart takes two disjoint stretches of k/2
+   places without an honest survivor, whose ≥ 2·floor survivors all collude: impossible if floor > t/2. Where t is
+   large the floor is one more than the colluders on any stretch, except with the probability counted here.
+
+   Masks count only where both sides added them. A host that *answers* the list checked that it masked with each listed
+   neighbour; of one that is listed and never asked nobody knows. Hence the signers too must hold the floor: the honest
+   ones, who all answered, hang together by the argument above, and whoever else answers has one of them within k/2
+   places. Take a host u that did not answer, but whose self seed comes out: ≥ threshold − c honest neighbours that
+   answered gave shares of it, and u masked with ≥ threshold − 1 − c honest neighbours, or it would have refused. Both
+   sets lie among k − c, so by the first point they meet: u has a mask in common with a host that answered.
 3. *The committee lies.* ``committee_threshold`` members collude. Otherwise an honest member stands behind every
    endorsed list: it saw ≥ n_min signatures. Two such lists would share more than t signers, as 2·n_min > n + t, hence
    an honest one, and an honest host signs one list. So one list at most is endorsed; with the first two points, at
