@@ -22,7 +22,7 @@ from tactful_privacy.secagg import Aggregator, HostSession, thresholds
 from tactful_privacy.secagg.testing import answer, make_plan, make_roster
 
 DIMENSIONS = (64, 512, 4096)
-CRYPTOGRAPHY_BAR_S, CONTRIBUTION_BAR_B = 60.0, 4096
+ROUND_BAR_S, CONTRIBUTION_BAR_B = 60.0, 4096
 SAME_SHARES, SAME_THRESHOLD = 21, 11
 """Twenty neighbours: what Flower can be run with in minutes. Too few for our threat model."""
 PICTURE = ROOT / "docs" / "images" / "secagg-growth.svg"
@@ -156,12 +156,16 @@ def rows_of(case: Case, measured: Measured) -> list[Row]:
 
 
 def bars(rows: Sequence[Row]) -> list[Row]:
-    """The figures which have a bar."""
+    """The figures which have a bar. Hosts work side by side, so two cores halve their time, but not the server's."""
     values = {row.name: row.value for row in rows}
     large, hundred = graph(1000, 512).name, complete(100, 512).name
-    cryptography_s = values[f"{large} · all hosts"] + values[f"{large} · server"]
+    hosts_s, server_s = values[f"{large} · all hosts"], values[f"{large} · server"]
+    round_ = "a round of 1,000 hosts, d = 512"
     return [
-        Row("cryptography of a round, 1,000 hosts, d = 512", cryptography_s, "CPU s", "bar", CRYPTOGRAPHY_BAR_S),
+        Row(
+            f"{round_}: hosts shared among two cores, then the server", hosts_s / 2 + server_s, "s", "bar", ROUND_BAR_S
+        ),
+        Row(f"{round_}: all CPU seconds, on however many cores", hosts_s + server_s, "CPU s"),
         Row(
             "contribution message, d = 512", values[f"{hundred} · contribution · sent"], "B", "bar", CONTRIBUTION_BAR_B
         ),
