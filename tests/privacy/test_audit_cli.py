@@ -128,6 +128,7 @@ def test_epsilon_of_the_checked_example() -> None:
         ("1", "0", "1e-6", "rounds"),
         ("1", "1", "1", "delta"),
         ("1e-300", "1", "1e-6", "noise_multiplier"),
+        ("1e300", "1", "1e-6", "noise_multiplier"),
     ],
 )
 def test_epsilon_refuses_bad_numbers(noise: str, rounds: str, delta: str, named: str) -> None:
@@ -155,9 +156,38 @@ def test_calibrate_prints_a_table() -> None:
     assert any(line.split() == ["grid_exponent", "20"] for line in result.stdout.splitlines())
 
 
-@pytest.mark.parametrize(("old", "new", "named"), [("--n-min 4", "--n-min 1", "n_min"), ("n 4", "n inf", "epsilon")])
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("--n-min 4", "--n-min 1", "n_min"),
+        ("n 4", "n inf", "epsilon"),
+        ("--clip-norm 0.4", "--clip-norm 1e300", "beyond"),
+    ],
+)
 def test_calibrate_refuses_what_cannot_be_promised(old: str, new: str, named: str) -> None:
     """Too few honest hosts, or no noise at all, exit 2 with one line."""
     result = run(*CALIBRATE.replace(old, new, 1).split())
     assert result.exit_code == 2
     assert named in error_line(result)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--canaries", "60", "--rounds", "1", "--delta", "nan"),
+        ("run", "--canaries", "60", "--rounds", "1", "--guesses", "61"),
+        ("run", "--canaries", "60", "--rounds", "1", "--out", "{folder}"),
+        ("run", "--canaries", "60", "--rounds", "1", "--out", "{folder}/none/run.json"),
+        ("faults", "--runs", "1", "--out", "{folder}"),
+        ("report", "--out", "{folder}"),
+        ("report", "--out", "{folder}/file/report.html"),
+        ("report", "--only-given", "--out", "{folder}/report.html"),
+        ("report", "--head", "11", "--out", "{folder}/report.html"),
+    ],
+)
+def test_wrong_use_is_refused_before_the_work(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """What cannot be done exits 2 at once, with one line and nothing on standard output."""
+    (tmp_path / "file").touch()
+    result = run(*(argument.format(folder=tmp_path) for argument in arguments), "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert error_line(result).startswith("error: ")

@@ -109,6 +109,14 @@ def test_an_unsigned_proof_says_so(tmp_path: Path) -> None:
     assert (done.exit_code, "nobody signed" in done.stderr) == (0, True)
 
 
+def test_an_empty_file_of_heads_is_nothing_remembered(path: Path, tmp_path: Path) -> None:
+    """A file without any head exits 2: whoever gives it believes that something is compared."""
+    heads = tmp_path / "heads.jsonl"
+    heads.touch()
+    done = run(path, "--head", heads)
+    assert (done.exit_code, "is empty" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -123,6 +131,8 @@ def test_an_unsigned_proof_says_so(tmp_path: Path) -> None:
         ("--verify-proof", "{path}.none"),
         ("{path}.none",),
         ("{path}", "--head", "{path}"),
+        ("{path}", "--prove", "1", "--between", "2", "4"),
+        ("{path}", "--verify-proof", "{path}"),
     ],
 )
 def test_wrong_use_exits_2(path: Path, arguments: tuple[str, ...]) -> None:

@@ -7,11 +7,12 @@ standard output; errors are one line on standard error with the remedy in it.
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tactful_privacy.errors import TactfulError
+from tactful_privacy.errors import InvalidInput, TactfulError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Delta = Annotated[float, typer.Option(help="Delta at which epsilon holds, between 0 and 1.")]
@@ -28,6 +29,31 @@ def bad_input_exits_2() -> Iterator[None]:
     except ModuleNotFoundError as error:
         typer.echo(f"error: {error.name} is not installed; pip install 'tactful[audit]'", err=True)
         raise typer.Exit(2) from error
+    except OverflowError as error:
+        typer.echo(f"error: a figure is beyond what a computer's numbers hold ({error}); give smaller ones", err=True)
+        raise typer.Exit(2) from error
+
+
+def require_writable(out: Path | None, *, make_folder: bool = False) -> None:
+    """Raise `InvalidInput` where no file can be written at ``out``: before the minutes of work, not after them."""
+    if out is None:
+        return
+    try:
+        if make_folder:
+            out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"{out}: {error.strerror}", field="--out", remedy="name a file in a folder") from error
+    if out.is_dir() or not out.parent.is_dir():
+        raise InvalidInput(f"{out} cannot be written", field="--out", remedy="name a file in a folder that exists")
+
+
+def write_json(out: Path, figures: Mapping[str, Any]) -> None:
+    """Write one JSON object to ``out``; raise `InvalidInput` where the file cannot be written."""
+    try:
+        out.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        remedy = "name a file in a folder"
+        raise InvalidInput(f"{out} cannot be written: {error.strerror}", field="--out", remedy=remedy) from error
 
 
 def print_json(figures: Mapping[str, Any]) -> None:

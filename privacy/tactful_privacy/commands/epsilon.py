@@ -11,6 +11,7 @@ from tactful_privacy.commands import Delta, Json, bad_input_exits_2, print_json
 from tactful_privacy.errors import InvalidInput
 
 _LEAST_NOISE = 1e-6  # far below it an epsilon need not even fit a float
+_MOST_NOISE = 1e100  # far above it the price of a round is smaller than any float
 
 
 class Name(StrEnum):
@@ -45,6 +46,8 @@ def epsilon(
         at_least(1, rounds=rounds)
         if noise_multiplier < _LEAST_NOISE:
             raise InvalidInput("gives no meaningful epsilon", field="noise_multiplier", remedy="give more noise")
+        if noise_multiplier > _MOST_NOISE:
+            raise InvalidInput("is too much to tell its price", field="noise_multiplier", remedy="give less noise")
         one = PoissonSampledEvent(GaussianEvent(noise_multiplier), sampling_rate)
         found = report(accountant.value, ComposedEvent(one, rounds), delta)
         if not math.isfinite(found.epsilon):

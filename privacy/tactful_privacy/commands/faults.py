@@ -1,6 +1,5 @@
 """`tactful audit faults`: would the checks notice if the software were wrong?"""
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tactful_privacy.commands import Json, bad_input_exits_2, print_json
+from tactful_privacy.commands import Json, bad_input_exits_2, print_json, require_writable, write_json
 from tactful_privacy.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -28,9 +27,10 @@ def faults(
 ) -> None:
     """Plant each fault in the product's own code, and count which checks notice."""
     with bad_input_exits_2():
+        require_writable(out)
         table = _planted(target, runs, tuple(only or ()), canaries, quiet=as_json)
-    if out is not None:
-        out.write_text(json.dumps(table.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        if out is not None:
+            write_json(out, table.to_dict())
     if as_json:
         print_json(table.to_dict())
     else:

@@ -40,6 +40,7 @@ def ledger(
 ) -> None:
     """Verify that no line of FILE was edited, removed, reordered, inserted or cut off, and that nothing was forked."""
     with bad_input_exits_2():
+        _require_one_question(file, prove, between, verify_proof)
         pinned = None if key is None else _hex_of_32(key, "--key", "a key")
         last, heads = _remembered(head)
         try:
@@ -81,7 +82,22 @@ def _remembered(head: str | None) -> tuple[bytes | None, tuple[Signed, ...]]:
     """A head is given as the hash of the last entry, or as a file with signed heads, one a line."""
     if head is None or not Path(head).is_file():
         return _head_from_hex(head), ()
-    return None, tuple(parse_head(line) for line in Path(head).read_bytes().splitlines())
+    heads = tuple(parse_head(line) for line in Path(head).read_bytes().splitlines())
+    if not heads:
+        raise InvalidInput(f"{head} is empty", field="--head", remedy="give a file with a signed head in each line")
+    return None, heads
+
+
+def _require_one_question(
+    file: Path | None, prove: int | None, between: tuple[int, int] | None, verify_proof: Path | None
+) -> None:
+    """One command prints one answer, and so one JSON object."""
+    asked = {"--prove": prove, "--between": between, "--verify-proof": verify_proof}
+    names = [name for name, given in asked.items() if given is not None]
+    if verify_proof is not None and file is not None:
+        names.append("FILE")
+    if len(names) > 1:
+        raise InvalidInput("are questions of their own", field=", ".join(names), remedy="ask one at a time")
 
 
 def _require(holds: bool) -> None:

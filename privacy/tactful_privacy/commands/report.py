@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tactful_privacy.commands import Json, bad_input_exits_2, print_json
+from tactful_privacy.commands import Json, bad_input_exits_2, print_json, require_writable
 from tactful_privacy.errors import InvalidInput, LedgerBroken
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def report(
 
     with bad_input_exits_2():
         files = {"run": run, "faults": faults, "attacks": attacks, "wire": wire}
+        _require_something(files, ledger, head, only_given=only_given)
+        require_writable(out, make_folder=True)
         parts: dict[str, Any] = {}
         for part, path in files.items():
             if path is not None:
@@ -56,6 +58,17 @@ def report(
     _say(out, found, as_json=as_json)
     if not found.holds:
         raise typer.Exit(1)
+
+
+def _require_something(
+    files: Mapping[str, Path | None], ledger: Path | None, head: str | None, *, only_given: bool
+) -> None:
+    """A page about nothing would say that everything which was checked holds."""
+    if only_given and ledger is None and not any(files.values()):
+        remedy = "give --run, --faults, --attacks, --wire or --ledger, or leave it out"
+        raise InvalidInput("is there, and nothing is given", field="--only-given", remedy=remedy)
+    if head is not None and ledger is None:
+        raise InvalidInput("belongs to a ledger", field="--head", remedy="give --ledger FILE too")
 
 
 def _say(out: Path, found: "Findings", *, as_json: bool) -> None:

@@ -1,13 +1,12 @@
 """`tactful audit run`: does an attack get more than the theory allows?"""
 
-import json
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tactful_privacy.commands import Json, bad_input_exits_2, print_json
+from tactful_privacy.commands import Json, bad_input_exits_2, print_json, require_writable, write_json
 from tactful_privacy.errors import InvalidInput, LedgerBroken
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ def run(
 ) -> None:
     """Plant canaries in the worst case that the claim allows, and hold what they reveal against the theory."""
     with bad_input_exits_2():
+        require_writable(out)
         try:
             confidence = _corrected(confidence, looks)
             if ledger is not None or coins is not None:
@@ -46,7 +46,7 @@ def run(
             typer.echo(f"broken: {error}", err=True)
             raise typer.Exit(1) from error
         if out is not None:
-            _write(out, done)
+            write_json(out, done.to_dict())
     if as_json:
         print_json(done.to_dict())
     else:
@@ -54,13 +54,6 @@ def run(
     if not done.result.holds:
         typer.echo("the theory is contradicted: an attack gets more than the claim allows", err=True)
         raise typer.Exit(1)
-
-
-def _write(out: Path, done: "AuditRun") -> None:
-    try:
-        out.write_text(json.dumps(done.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(f"cannot be written: {error}", field=str(out), remedy="name a file in a folder") from error
 
 
 def _corrected(confidence: float, looks: int) -> float:
@@ -88,7 +81,12 @@ def _rehearsed(
 
     from tactful_privacy.audit.session import run_audit
     from tactful_privacy.audit.target import open_target
+    from tactful_privacy.validate import fraction
 
+    fraction(delta=options["delta"])
+    if guesses is not None and not 0 <= guesses <= options["canaries"]:
+        remedy = "give 0 <= guesses <= canaries"
+        raise InvalidInput(f"is {guesses} of {options['canaries']} canaries", field="guesses", remedy=remedy)
     audited = open_target(target, **options)
     with closing(audited), Progress(console=Console(stderr=True), disable=quiet) as progress:
         task = progress.add_task("audit rounds", total=audited.rounds)
@@ -106,7 +104,7 @@ def _print(done: "AuditRun") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    result, sure = done.result, f"{done.result.confidence:.0%}"
+    result, sure = done.result, f"{100 * done.result.confidence:g}%"
     table = Table("figure", "mu", f"epsilon at delta {result.delta:g}", box=None)
     table.add_row("the theory allows", f"{result.theory_mu:.4f}", f"{result.theory_epsilon:.4f}")
     table.add_row(f"f-DP lower bound, {sure}", f"{result.f_dp_mu:.4f}", f"{result.f_dp_epsilon:.4f}")
