@@ -188,3 +188,39 @@ def test_a_file_of_another_command_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="within_theory"):
         load_json(path, "attacks")
     assert load_json(path, "wire") == WIRE
+
+
+@pytest.mark.parametrize(
+    ("part", "plain", "named"),
+    [
+        ("run", {key: value for key, value in RUN.items() if key != "rounds"}, "rounds"),
+        ("run", RUN | {"rounds": 0}, "rounds"),
+        ("run", RUN | {"holds": "false"}, "holds"),
+        ("run", RUN | {"f_dp_mu": float("nan")}, "f_dp_mu"),
+        ("run", RUN | {"after_each": [{}]}, r"after_each\[0\]\.rounds"),
+        ("faults", FAULTS | {"faults": [1]}, r"faults\[0\]"),
+        ("wire", WIRE | {"messages": [{}]}, r"messages\[0\]\.stage"),
+        ("attacks", [], "within_theory"),
+    ],
+)
+def test_a_figure_of_the_wrong_kind_is_named(tmp_path, part, plain, named):
+    """A file whose figures are absent or of another kind is refused, and makes no page."""
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(plain))
+    with pytest.raises(InvalidInput, match=named):
+        load_json(path, part)
+
+
+@pytest.mark.parametrize(("part", "plain"), [("run", RUN), ("faults", FAULTS), ("attacks", ATTACKS), ("wire", WIRE)])
+def test_what_a_command_prints_is_read(tmp_path, part, plain):
+    """Each command's own figures pass, an infinite one as null included."""
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(plain))
+    assert load_json(path, part) == plain
+
+
+def test_a_ledger_that_nobody_signed_is_said_to_be_so(tmp_path):
+    """The page speaks of verified signatures only where there are some."""
+    assert "nobody signed a head" in written(tmp_path, ledger=LEDGER)
+    signed = written(tmp_path, ledger=LEDGER | {"signed_entries": 36})
+    assert "every link and signature verified" in signed

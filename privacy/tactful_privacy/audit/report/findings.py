@@ -1,7 +1,8 @@
 """What a report is made from: the JSON that the other commands print, each optional."""
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,95 @@ from tactful_privacy.errors import InvalidInput
 
 Json = Mapping[str, Any]
 
-NEEDED: Mapping[str, tuple[str, ...]] = {
-    "run": (
-        "canaries",
-        "guesses",
-        "correct",
-        "f_dp_mu",
-        "theory_mu",
-        "theory_epsilon",
-        "delta",
-        "holds",
-        "noisy_hosts",
-    ),
-    "faults": ("runs", "faults", "as_expected"),
-    "attacks": ("within_theory", "rows"),
-    "wire": ("bytes_total", "sizes_independent_of_data", "messages"),
+
+def _flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _maybe(value: object) -> bool:
+    """A figure that may be infinite, which JSON says as null."""
+    return value is None or _number(value)
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _positive(value: object) -> bool:
+    return _count(value) and bool(value)
+
+
+def _share(value: object) -> bool:
+    return _number(value) and 0 < value < 1  # type: ignore[operator]
+
+
+Shape = Callable[[object], bool] | Mapping[str, Any] | list[Any]
+_ROUND = {"rounds": _positive, "theory_mu": _number, "f_dp_mu": _maybe}
+_FAULT = {
+    "name": _text,
+    "title": _text,
+    "caught_by": _text,
+    "remark": _text,
+    "caught": _count,
+    "runs": _count,
+    "as_expected": _flag,
 }
-"""Keys without which a part is not what its command prints."""
+_ATTACK = {
+    "attack": _text,
+    "condition": _text,
+    "figure": _text,
+    "value": _number,
+    "low": _number,
+    "high": _number,
+    "chance": _number,
+    "limit": _maybe,
+    "succeeds": _flag,
+    "within_theory": _flag,
+}
+_ABSENT = object()  # fits no shape
+_FIELD = {"field": _text, "size_bytes": _count, "reveals": _text}
+NEEDED: Mapping[str, Mapping[str, Shape]] = {
+    "run": {
+        "canaries": _count,
+        "guesses": _count,
+        "correct": _count,
+        "rounds": _positive,
+        "noisy_hosts": _count,
+        "delta": _share,
+        "f_dp_mu": _maybe,
+        "theory_mu": _number,
+        "theory_epsilon": _number,
+        "holds": _flag,
+    },
+    "faults": {"runs": _count, "faults": [_FAULT], "as_expected": _flag},
+    "attacks": {"within_theory": _flag, "rows": [_ATTACK]},
+    "wire": {
+        "bytes_total": _count,
+        "sizes_independent_of_data": _flag,
+        "messages": [{"stage": _text, "size_bytes": _count, "fields": [_FIELD]}],
+    },
+}
+"""Without these a part is not what its command prints."""
+_OPTIONAL: Mapping[str, Mapping[str, Shape]] = {
+    "run": {
+        "after_each": [_ROUND],
+        "confidence": _share,
+        "f_dp_epsilon": _maybe,
+        "one_run_epsilon": _maybe,
+        "gaussian_mu_estimate": _maybe,
+        "gaussian_mu_estimate_low": _maybe,
+        "gaussian_epsilon_estimate": _maybe,
+        "clopper_pearson_epsilon_estimate": _maybe,
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +141,7 @@ def load_json(path: Path, part: str) -> Json:
     """Read a part from the file that its command wrote.
 
     Raises:
-        InvalidInput: the file is missing, is not JSON, or is not of that command.
+        InvalidInput: the file is missing, is not JSON, or is not what that command prints.
     """
     remedy = f"make it with: tactful audit {part} --json > FILE"
     try:
@@ -76,8 +149,25 @@ def load_json(path: Path, part: str) -> Json:
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read: {type(error).__name__}"
         raise InvalidInput(message, field=f"--{part}", remedy=remedy) from error
-    missing = [key for key in NEEDED[part] if not isinstance(plain, dict) or key not in plain]
-    if missing:
-        raise InvalidInput(f"{path} has no {missing[0]!r}", field=f"--{part}", remedy=remedy)
+    there = [key for key in _OPTIONAL.get(part, {}) if isinstance(plain, dict) and key in plain]
+    shape = {**NEEDED[part], **{key: _OPTIONAL[part][key] for key in there}}
+    if wrong := _misfit(plain, shape, ""):
+        raise InvalidInput(f"{path} has no usable {wrong!r}", field=f"--{part}", remedy=remedy)
     found: Json = plain
     return found
+
+
+def _misfit(value: object, shape: Shape, at: str) -> str:
+    """Name the first place where ``value`` is not of its shape; empty where all of it is."""
+    parts: list[tuple[object, Shape, str]]
+    if isinstance(shape, Mapping):
+        if not isinstance(value, Mapping):
+            return at or next(iter(shape))
+        parts = [(value.get(key, _ABSENT), inner, f"{at}.{key}".lstrip(".")) for key, inner in shape.items()]
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            return at
+        parts = [(item, shape[0], f"{at}[{place}]") for place, item in enumerate(value)]
+    else:
+        return "" if shape(value) else at
+    return next((wrong for part in parts if (wrong := _misfit(*part))), "")

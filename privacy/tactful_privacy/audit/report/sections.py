@@ -29,7 +29,6 @@ def _claim(findings: Findings, words: Words) -> Section:
         return Section(words("claim"), [Prose(words("claim_unknown")), Prose(words("assumptions"))])
     sentence = words(
         "claim_sentence",
-        noisy_hosts=run["noisy_hosts"],
         rounds=run["rounds"],
         epsilon=number(run["theory_epsilon"]),
         delta=number(run["delta"]),
@@ -101,7 +100,8 @@ def _ledger_answer(ledger: Json | None, words: Words) -> str:
         return _missing(words, "tactful audit report --ledger FILE")
     if not ledger["verified"]:
         return words("a_ledger_bad", reason=ledger["reason"])
-    return words("a_ledger", entries=ledger["entries"], releases=ledger["releases"])
+    key = "a_ledger" if ledger.get("signed_entries") else "a_ledger_unsigned"
+    return words(key, entries=ledger["entries"], releases=ledger["releases"])
 
 
 def _epsilons(findings: Findings) -> tuple[list[float], float]:
@@ -133,7 +133,7 @@ def _audit(findings: Findings, words: Words) -> Section | None:
     run = findings.run
     if run is None:
         return None
-    figures = {key: run[key] for key in ("canaries", "guesses", "correct")}
+    figures = {key: run[key] for key in ("canaries", "guesses", "correct", "noisy_hosts")}
     text = words("audit_text", confidence=f"{100 * run.get('confidence', 0.95):g} %", **figures)
     rows = [
         (words("row_theory"), run["theory_epsilon"]),
