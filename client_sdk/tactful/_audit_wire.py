@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tactful.errors import TactfulError, UnreadableVault
+from tactful.errors import InvalidInput, TactfulError, UnreadableVault
 
 if TYPE_CHECKING:
     from tactful.federation.wiretap import Leaving
@@ -52,6 +53,8 @@ def tapped(vault: Path | None, user: str, keys: str) -> dict[str, Any]:
     from tactful.federation.wiretap import Tap, invent_a_device, opened_copy
     from tactful.testing import memory_host
 
+    if user and vault is None:
+        raise InvalidInput("is a name in a vault", field="--user", remedy="give --vault too, or leave it out")
     with memory_host() as host:
         invent_a_device(host, _INVENTED, events=0)
         empty = Tap(host, _INVENTED).run()
@@ -61,8 +64,12 @@ def tapped(vault: Path | None, user: str, keys: str) -> dict[str, Any]:
             return _report(tap := Tap(host, _INVENTED), tap.run(), empty)
     if not vault.is_file():
         raise UnreadableVault(f"no vault at {vault}", field="--vault", remedy="give the path of an existing vault")
-    with opened_copy(vault, keys) as host:
-        return _report(tap := Tap(host, user), tap.run(), empty)
+    try:
+        with opened_copy(vault, keys) as host:
+            return _report(tap := Tap(host, user), tap.run(), empty)
+    except sqlite3.DatabaseError as error:
+        message = f"{vault} is no vault ({error})"
+        raise UnreadableVault(message, field="--vault", remedy="give the path of an existing vault") from error
 
 
 def _report(tap: Any, said: list[Leaving], empty: list[Leaving]) -> dict[str, Any]:

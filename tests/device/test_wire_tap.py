@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,18 @@ def test_a_round_opens_no_socket(monkeypatch):
     monkeypatch.setattr("socket.socket.connect", refuse)
     monkeypatch.setattr("socket.socket.sendto", refuse)
     assert tapped(None, "", "file:host.key")["took_part"]
+
+
+def test_what_is_no_vault_exits_2(tmp_path):
+    """Another program's database, and a name without a vault, are wrong use, told in one line."""
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as made:
+        made.execute("CREATE TABLE things (name TEXT)")
+        made.commit()
+    key = tmp_path / "host.key"
+    key.write_text("11" * 32)
+    key.chmod(0o600)
+    for arguments, named in ((("--vault", str(other), "--user", "ada"), "is no vault"), (("--user", "ada"), "--user")):
+        result = CliRunner().invoke(app, ["wire", *arguments, "--json"])
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert named in result.stderr
