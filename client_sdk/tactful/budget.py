@@ -105,7 +105,9 @@ def agreed(host: "Host", device: int) -> Budget:
     return min((budget for budget in known if budget is not None), key=rho_of)
 
 
-def limit(host: "Host", device: int, policy: Budget, slack: Fraction = Fraction(0)) -> Fraction:
+def limit(
+    host: "Host", device: int, policy: Budget, slack: Fraction = Fraction(0), part: Fraction = Fraction(1)
+) -> Fraction:
     """Return the most ρ that a device may have spent in all its periods when it has paid its next round.
 
     Args:
@@ -113,6 +115,8 @@ def limit(host: "Host", device: int, policy: Budget, slack: Fraction = Fraction(
         device: its number.
         policy: (ε, δ) of the host's terms for the federation; infinite in a rehearsal, whose plans cost nothing.
         slack: relative tolerance for the floating point in which both sides convert (ε, δ).
+        part: what the policy's ρ comes to under zero-out, in which everything is counted; a quarter of it in ``local``,
+            where (ε, δ) is promised under replacement.
     """
     account = host.rounds.account(device)
     period = account.period
@@ -120,7 +124,7 @@ def limit(host: "Host", device: int, policy: Budget, slack: Fraction = Fraction(
         return account.spent + rho_of(policy)
     if period.rounds is not None and account.rounds >= period.rounds_before + period.rounds:
         return Fraction(0)
-    ceiling = min(rho_of(policy), rho_of(agreed(host, device)))
+    ceiling = min(part * rho_of(policy), rho_of(agreed(host, device)))
     return period.rho_before + account.share * ceiling * (1 + slack)
 
 

@@ -75,6 +75,18 @@ def test_own_ceiling_prevails(tmp_path):
         assert careful.privacy_budget().rounds_joined == 2
 
 
+def test_the_promise_of_local_lasts_as_long_as_it_says(tmp_path):
+    """(ε, δ) is promised under replacement there, which costs four times the zero-out price that is written down."""
+    rho = Fraction(rho_budget(4.0, 1e-6)) / 12
+    with open_host(tmp_path) as host:
+        person(host)
+        side = side_of(host, modes=("local", "distributed"), participations=12)
+        paid = [side.spend(plan(number, rho / 4, mode="local"), ["1"]) for number in range(1, 14)]
+        assert paid == [["1"]] * 12 + [[]]
+        assert side.eligible_devices(plan(14, rho / 4, mode="local")) == []
+        assert side.spend(plan(14, rho), ["1"]) == ["1"]  # under zero-out three quarters are left
+
+
 def test_a_ceiling_can_only_be_lowered(tmp_path):
     """More than the host's default, or nonsense, is refused and changes nothing."""
     with open_host(tmp_path, privacy_budget=(2.0, 1e-6)) as host:

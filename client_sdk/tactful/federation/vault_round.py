@@ -20,6 +20,8 @@ from tactful.federation.ledger_view import LedgerView
 from tactful.federation.policy import PRICE_SLACK, ParticipationPolicy
 from tactful.host import Host
 from tactful.training import NumpyTrainer, Trainer, TrainingTable, build_table
+from tactful_privacy.accounting.adjacency import zero_out_from_replacement
+from tactful_privacy.accounting.modes import DISTRIBUTED, LOCAL
 from tactful_privacy.wire import KeyDirectory, RoundPlan, digest
 
 PURPOSES = frozenset({"federated_learning", "on_device_personalisation"})
@@ -107,11 +109,15 @@ class VaultRound:
     def _may(self, plan: RoundPlan, plan_digest: bytes, device: int) -> bool:
         if not self._host.granted(device) >= PURPOSES:
             return False
-        return self._host.rounds.can_spend(plan, plan_digest, device, self.ceiling(device))
+        return self._host.rounds.can_spend(plan, plan_digest, device, self.ceiling(device, plan.mode))
 
-    def ceiling(self, device: int) -> Fraction:
-        """Return the most ρ that a device may have spent over all periods after its next round, exact zCDP."""
-        return budget.limit(self._host, device, (self.policy.epsilon, self.policy.delta), PRICE_SLACK)
+    def ceiling(self, device: int, mode: str = DISTRIBUTED) -> Fraction:
+        """Return the most ρ that a device may have spent over all periods after its next round, exact zCDP.
+
+        Under zero-out, as prices are; the policy's (ε, δ) is meant under replacement where the round is ``local``.
+        """
+        part = zero_out_from_replacement(Fraction(1)) if mode == LOCAL else Fraction(1)
+        return budget.limit(self._host, device, (self.policy.epsilon, self.policy.delta), PRICE_SLACK, part)
 
     def spend(self, plan: RoundPlan, devices: Sequence[str]) -> Sequence[str]:
         """Write down the plan's price for each device in one power-safe transaction; return those paid for.
@@ -140,7 +146,7 @@ class VaultRound:
             consents = self._host.granted(device) >= PURPOSES
         except UnknownDevice:
             return False
-        return consents and self._host.rounds.spend(plan, plan_digest, device, self.ceiling(device))
+        return consents and self._host.rounds.spend(plan, plan_digest, device, self.ceiling(device, plan.mode))
 
     def alone(self) -> AbstractContextManager[None]:
         """Keep every other process that answers rounds on this vault waiting, at most `LEASE_TIMEOUT_S`."""
