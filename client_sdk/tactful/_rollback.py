@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _DOMAIN: Final = b"tactful/v1/vault-counter\0"
 _NAME_DIGITS: Final = 16
+_LEFT: Final = "rounds left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +124,26 @@ class RollbackGuard:
             if gap.kept is not None and gap.kept < gap.vault:
                 self._keeper.advance(self._name, gap.vault)
 
+    def leave_rounds(self) -> None:
+        """Give up the rounds that a copy was in, once for each time that it was put back; nothing where it was not.
+
+        Such a round may have been answered since. To answer it again would be to use its masks again: the difference of
+        the two answers is the contribution, with the noise of this one host. Rounds begun afterwards have fresh masks.
+        """
+        gap = self.gap()
+        mark = b"%d" % (-1 if gap.kept is None else gap.kept)
+        if gap.rolled_back and self._rounds.note(_LEFT) != mark:
+            with self.writing():
+                self._rounds.leave_rounds()
+                self._rounds.save_note(_LEFT, mark)
+
     def accept(self) -> None:
-        """Take the vault for current as it is, and the higher of the numbers for both."""
+        """Take the vault for current as it is, and the higher of the numbers for both; the rounds it is in are left."""
         with self._vault.transaction(power=True):
             gap = self.gap()
             if self._keeper is not None and gap.rolled_back:
+                self._rounds.leave_rounds()
+                self._rounds.save_note(_LEFT, b"")
                 number = max(gap.vault, gap.kept or 0)
                 self._rounds.save_note("counter", b"%d" % number)
                 self._keeper.advance(self._name, number)

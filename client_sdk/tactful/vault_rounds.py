@@ -241,6 +241,12 @@ class RoundStore:
             earlier = "DELETE FROM rounds WHERE federation=? AND (round, attempt) < (?, ?)"
             connection.execute(earlier, (federation, *position))
 
+    def leave_rounds(self) -> None:
+        """Forget the state of every round, and not that it was answered; call inside a transaction."""
+        connection = self._vault.connection
+        for (plan,) in connection.execute("SELECT plan FROM rounds").fetchall():
+            connection.execute("UPDATE rounds SET blob=? WHERE plan=?", (self._sealed(b"", b"round", plan), plan))
+
     def last_position(self, federation: str) -> tuple[int, int] | None:
         """Return the highest (round, attempt) answered; None before the first."""
         query = "SELECT round, attempt FROM rounds WHERE federation=? ORDER BY round DESC, attempt DESC LIMIT 1"

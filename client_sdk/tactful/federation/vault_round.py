@@ -199,7 +199,8 @@ class VaultRound:
     # Round state
 
     def load_round(self, plan_digest: bytes) -> bytes | None:
-        """The round's state last stored, or None."""
+        """The round's state last stored, or None; empty where the vault was put back since, which nobody can resume."""
+        self._host.guard.leave_rounds()
         return self._host.rounds.load_round(plan_digest)
 
     def save_round(self, plan_digest: bytes, federation: str, position: RoundPosition, blob: bytes) -> None:
