@@ -1,15 +1,18 @@
 """The report is one safe file that needs no network, and the figures are what they say."""
 
 import re
+from contextlib import closing
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from tactful_lab import plots
+from tactful_lab.audit.target import open_target
 from tactful_lab.slots.metrics import CalibrationCurve
 from tactful_privacy.audit import page as pages
 from tactful_privacy.audit import style
+from tactful_privacy.audit.report.words import Words
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -126,3 +129,11 @@ def test_numbers_stand_right_and_words_left():
     table = pages.Table(["m", "v"], [["a", "−.0016"], ["b", "11.7 %"]]).to_html()
     assert "<th>m</th><th class=n>v</th>" in table
     assert "<td class=n>−.0016</td>" in table
+
+
+def test_every_planted_fault_has_its_chinese_name():
+    """Title and remark of each fault stand in the Chinese page in Chinese."""
+    words = Words("zh")
+    with closing(open_target(canaries=2, rounds=1)) as target:
+        said = [text for fault in target.faults() for text in (fault.title, fault.remark) if text]
+    assert [text for text in said if words.name(text) == text] == []
