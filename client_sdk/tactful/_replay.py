@@ -110,6 +110,9 @@ def replay(
 def read(ledger: "str | Path | Iterable[Entry]", server_key: bytes | None = None) -> list[Entry]:
     """Return a ledger's entries: of an export or a bare ledger, verified, or as they are given.
 
+    Under a ``server_key`` those that a head signed by it covers, and no more: anybody can append rounds at a price of
+    0, which would explain what is missing and charge nothing.
+
     Raises:
         InvalidInput: there is no ledger at that path.
         LedgerBroken: the chain, or a signed head, does not verify; under ``server_key`` where that is given.
@@ -117,7 +120,8 @@ def read(ledger: "str | Path | Iterable[Entry]", server_key: bytes | None = None
     if isinstance(ledger, str | Path):
         if not Path(ledger).is_file():
             raise InvalidInput(f"no ledger at {ledger}", field="ledger", remedy="give the path of an exported ledger")
-        return list(history(ledger, server_key)[1])
+        verdict, every = history(ledger, server_key)
+        return list(every if server_key is None else every[: verdict.signed_entries])
     entries = list(ledger) if isinstance(ledger, Iterable) else []
     if not isinstance(ledger, Iterable) or not all(isinstance(entry, Entry) for entry in entries):
         remedy = "give the path of an exported ledger"

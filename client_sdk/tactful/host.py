@@ -313,7 +313,8 @@ class Host:
         Args:
             ledger: path of an export or a bare ledger, or its verified entries.
             host_id: this host's name in the federation; found by the host's key where the ledger holds its enrolment.
-            server_key: the server's public key as this host pinned it, for the signed heads; the file's own otherwise.
+            server_key: the server's public key as this host pinned it, for the signed heads, which then must
+                cover an entry for it to count; the file's own otherwise, and each entry counts.
 
         Raises:
             InvalidInput: no ledger there, or none that names this host.

@@ -4,6 +4,7 @@ import shutil
 from fractions import Fraction
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tactful import Host, InvalidInput
 from tactful.errors import KeyMalformed, VaultRolledBack
@@ -11,13 +12,15 @@ from tactful.federation import ParticipationPolicy
 from tactful.federation.vault_round import VaultRound
 from tactful.testing import MemoryKey
 from tactful_privacy.errors import LedgerBroken
-from tactful_privacy.ledger import Ledger, Release, export
+from tactful_privacy.ledger import HeadBook, Ledger, Release, export
 from tactful_privacy.wire import digest
 
 from .spend_world import plan, side_of
 from .vault_world import open_host, person
 
 PRICE = Fraction(1, 100)
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+PUBLIC = KEY.public_key().public_bytes_raw()
 
 
 def answer(side, round_number, *, ledger=None, price=PRICE, survivors=("north", "south")):
@@ -37,7 +40,7 @@ def release(ledger, a_plan, survivors=("north", "south")):
 
 def begun(folder, host):
     ledger = Ledger(folder / "ledger.jsonl")
-    ledger.append("genesis", {"federation": "shop", "server_key": bytes(32)})
+    ledger.append("genesis", {"federation": "shop", "server_key": PUBLIC})
     ledger.append("enrolment", {"host_id": "north", "identity_key": host.public_key, "devices": 2})
     return ledger
 
@@ -112,18 +115,20 @@ def test_a_replay_charges_everybody_and_thaws(rolled_back):
 def test_an_export_serves_as_well_as_the_ledger(rolled_back, tmp_path):
     """The one file that a server exports is read as the ledger itself, and held to the server's key."""
     folder, ledger = rolled_back
+    HeadBook(ledger).sign("shop", KEY)
     export(ledger, tmp_path / "export.jsonl")
     with open_host(folder) as host:
         with pytest.raises(LedgerBroken, match="forged"):
             host.replay_ledger(tmp_path / "export.jsonl", server_key=b"k" * 32)
-        assert host.replay_ledger(tmp_path / "export.jsonl", server_key=bytes(32)).rounds_missing == (2, 3)
+        assert host.replay_ledger(tmp_path / "export.jsonl", server_key=PUBLIC).rounds_missing == (2, 3)
 
 
 def test_a_participant_replays_before_it_agrees_to_a_plan(rolled_back):
     """Given the ledger at its start, a host's part in rounds begins with what the vault had lost."""
     folder, ledger = rolled_back
     with open_host(folder) as host:
-        side = VaultRound(host, host_id="north", server_key=bytes(32), policy=ParticipationPolicy(), ledger=ledger.path)
+        HeadBook(ledger).sign("shop", KEY)
+        side = VaultRound(host, host_id="north", server_key=PUBLIC, policy=ParticipationPolicy(), ledger=ledger.path)
         assert len(side.eligible_devices(plan(4))) == 2
         assert side.spend(plan(3), ["1"]) == []
         assert host.find("ada").privacy_budget().rho_spent == 3 * PRICE

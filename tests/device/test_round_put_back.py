@@ -1,13 +1,19 @@
-"""A vault put back from a backup within a round leaves that round: its masks were used since."""
+"""A vault put back from a backup leaves the round that it was in, and believes no ledger that nobody signed."""
 
 import dataclasses
+from fractions import Fraction
 
 import pytest
 
+from tactful.federation import ParticipationPolicy
+from tactful.federation.vault_round import VaultRound
+from tactful_privacy.ledger import HeadBook
 from tactful_privacy.wire import Refusal, RoundReply, RoundRequest, digest
 
 from .crash_world import World, contribution_in
-from .test_budget_rollback import back_up, put_back
+from .spend_world import plan
+from .test_budget_rollback import KEY, PUBLIC, back_up, begun, put_back, release
+from .test_budget_rollback import rolled_back as rolled_back
 from .vault_world import open_host
 
 
@@ -35,3 +41,17 @@ def test_a_round_that_the_copy_was_in_is_left(tmp_path, accepted):
         first, again = (contribution_in(world.participant(host).handle(request)) for _ in range(2))
         assert first == again
         assert len(host.rounds.spends(1)) == accepted
+
+
+def test_entries_that_nobody_signed_explain_nothing_under_a_pinned_key(rolled_back, tmp_path):
+    """A file with the server's key in it and rounds at a price of 0, but no head: the budgets stay frozen."""
+    folder, _ = rolled_back
+    with open_host(folder) as host:
+        forged = begun(folder, host)
+        release(forged, plan(2, Fraction(0))), release(forged, plan(3, Fraction(0)))
+        terms = {"host_id": "north", "server_key": PUBLIC, "policy": ParticipationPolicy(), "ledger": forged.path}
+        assert VaultRound(host, **terms).eligible_devices(plan(4)) == []
+        HeadBook(forged).sign("shop", KEY)
+        release(forged, plan(5, Fraction(7)))
+        report = host.replay_ledger(forged.path, server_key=PUBLIC)
+        assert (report.entries, report.rounds_missing) == (4, (2, 3))
