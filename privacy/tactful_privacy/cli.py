@@ -1,8 +1,9 @@
 """`tactful audit`: four questions about a deployment, a command each.
 
 What leaves a device (``wire``), what it has cost each device (``budget``, ``epsilon``), whether an attack gets more
-than the theory allows (``run``, ``bound``, ``faults``), and whether the history changed (``ledger``). Commands that look
-at a device come from the room which holds devices, by entry point, since this package imports no other room.
+than the theory allows (``run``, ``bound``, ``faults``, ``attacks``), and whether the history changed (``ledger``).
+Commands that look at a device come from the room which holds devices, by entry point, since this package imports no
+other room.
 """
 
 from importlib.metadata import entry_points
