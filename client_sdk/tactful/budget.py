@@ -113,15 +113,13 @@ def limit(
     Args:
         host: of the device.
         device: its number.
-        policy: (ε, δ) of the host's terms for the federation; infinite in a rehearsal, whose plans cost nothing.
+        policy: (ε, δ) of the host's terms for the federation; infinite where it sets no limit of its own.
         slack: relative tolerance for the floating point in which both sides convert (ε, δ).
         part: what the policy's ρ comes to under zero-out, in which everything is counted; a quarter of it in ``local``,
             where (ε, δ) is promised under replacement.
     """
     account = host.rounds.account(device)
     period = account.period
-    if math.isinf(policy[0]):
-        return account.spent + rho_of(policy)
     if period.rounds is not None and account.rounds >= period.rounds_before + period.rounds:
         return Fraction(0)
     ceiling = min(part * rho_of(policy), rho_of(agreed(host, device)))

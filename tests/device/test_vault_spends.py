@@ -8,6 +8,7 @@ import pytest
 from tactful import InvalidInput
 from tactful.federation import HostRound, ParticipationPolicy
 from tactful.federation.vault_round import VaultRound
+from tactful_privacy.accounting.modes import REHEARSAL
 from tactful_privacy.accounting.zcdp import rho_budget
 
 from .spend_world import plan
@@ -85,6 +86,17 @@ def test_the_promise_of_local_lasts_as_long_as_it_says(tmp_path):
         assert paid == [["1"]] * 12 + [[]]
         assert side.eligible_devices(plan(14, rho / 4, mode="local")) == []
         assert side.spend(plan(14, rho), ["1"]) == ["1"]  # under zero-out three quarters are left
+
+
+def test_a_policy_without_a_limit_leaves_a_device_its_own(tmp_path):
+    """A host that rehearses takes part in plans with a price too: those stay within what the person allowed."""
+    own = Fraction(rho_budget(0.5, 1e-6))
+    with open_host(tmp_path) as host:
+        person(host).set_privacy_budget(0.5, 1e-6)
+        side = side_of(host, epsilon=float("inf"), rehearsal=True)
+        paid = [side.spend(plan(number, own / 2), ["1"]) for number in (1, 2, 3)]
+        assert paid == [["1"], ["1"], []]
+        assert side.spend(plan(4, Fraction(0), mode=REHEARSAL), ["1"]) == ["1"]
 
 
 def test_a_ceiling_can_only_be_lowered(tmp_path):

@@ -1,5 +1,6 @@
 """A host's part in a round, kept in its vault: the `HostRound` that the round participant needs."""
 
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
@@ -21,7 +22,7 @@ from tactful.federation.policy import PRICE_SLACK, ParticipationPolicy
 from tactful.host import Host
 from tactful.training import NumpyTrainer, Trainer, TrainingTable, build_table
 from tactful_privacy.accounting.adjacency import zero_out_from_replacement
-from tactful_privacy.accounting.modes import DISTRIBUTED, LOCAL
+from tactful_privacy.accounting.modes import DISTRIBUTED, LOCAL, REHEARSAL
 from tactful_privacy.wire import KeyDirectory, RoundPlan, digest
 
 PURPOSES = frozenset({"federated_learning", "on_device_personalisation"})
@@ -116,6 +117,8 @@ class VaultRound:
 
         Under zero-out, as prices are; the policy's (ε, δ) is meant under replacement where the round is ``local``.
         """
+        if mode == REHEARSAL and math.isinf(self.policy.epsilon):
+            return self._host.rounds.account(device).spent  # costs nothing, so it always fits
         part = zero_out_from_replacement(Fraction(1)) if mode == LOCAL else Fraction(1)
         return budget.limit(self._host, device, (self.policy.epsilon, self.policy.delta), PRICE_SLACK, part)
 
