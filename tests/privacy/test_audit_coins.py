@@ -135,6 +135,19 @@ def test_a_ledger_that_tells_of_another_round_is_broken(coins, plan, ledger):
         scores_from_ledger(other.path, coins)
 
 
+def test_a_round_whose_canaries_are_withheld_is_not_passed_over(coins, plan, ledger):
+    """Of two rounds the operator opens one: a verdict over the rounds that he chose would be worth nothing."""
+    second = dataclasses.replace(plan, round_number=2)
+    for each in (plan, second):
+        coins.record(each, np.zeros(CANARIES, dtype=np.int64))
+    release(ledger, plan, [0] * CANARIES)
+    roster = (("host-00", 1),)
+    body = Release(digest(second), 2, roster, (AUDITOR,), second.rho, bytes(32), bytes(32)).to_body()
+    ledger.append("release", body)
+    with pytest.raises(LedgerBroken, match=r"line 4.*0 of 20"):
+        scores_from_ledger(ledger.path, coins)
+
+
 def test_without_colluders_the_auditors_noise_stays_in(coins, ledger):
     """A claim with t = 0 counts every host's noise, so none is taken off."""
     roster, _ = make_roster(5)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from tactful_privacy.audit.coins import CoinsFile, OwnRound
 from tactful_privacy.audit.target import TargetFacts
 from tactful_privacy.errors import InvalidInput, LedgerBroken
 from tactful_privacy.ledger import Entry, Ledger, Release, verify
+
+_NOTHING: Final = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +83,9 @@ def _rounds(ledger: Path, coins: CoinsFile) -> Iterator[tuple[OwnRound, NDArray[
             opened[bytes.fromhex(entry.body["plan_digest"])] = np.array(entry.body["canaries"], dtype=np.int64)
         if entry.kind == "release":
             release = Release.from_entry(entry)
-            own, sums = coins.rounds.get(release.plan_digest), opened.get(release.plan_digest)
-            if own is not None and sums is not None and coins.host_id in release.survivors:
+            own, sums = coins.rounds.get(release.plan_digest), opened.get(release.plan_digest, _NOTHING)
+            if own is not None and coins.host_id in release.survivors:
+                # A round left out would be one that the operator chose: the verdict is over all of them or none.
                 _check(entry, release, own, len(sums))
                 yield own, sums, len(release.survivors)
 
