@@ -48,6 +48,22 @@ def test_contributions_come_from_the_vaults_events(tmp_path):
         assert (side.local_updates(offer, devices[:1]) != found[:1]).any()
 
 
+def test_one_old_date_costs_nobody_the_round(tmp_path):
+    """An event of the year 1 changes no contribution, its device's included, and the days gone through stay few."""
+    with open_host(tmp_path) as host:
+        host.enrol_many(["ada", "ben"], consents=PURPOSES, policy_version="1")
+        host.track_many(
+            (name, "purchase", NOON - timedelta(days=back), {}) for name in ("ada", "ben") for back in range(1, 60, 2)
+        )
+        side = VaultRound(host, host_id="north", server_key=PUBLIC, policy=ParticipationPolicy())
+        side.install(signed(0))
+        offer = plan(1, model_digest=artifact(0).digest)
+        found = side.local_updates(offer, ["1", "2"])
+        assert found.any(axis=1).all()
+        host.find("ben").track("purchase", at=NOON.replace(year=1))
+        np.testing.assert_array_equal(side.local_updates(offer, ["1", "2"]), found)
+
+
 def test_a_model_that_is_not_here(tmp_path):
     """Training never starts from a model that was not installed."""
     with open_host(tmp_path) as host:

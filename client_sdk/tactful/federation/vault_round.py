@@ -27,6 +27,9 @@ from tactful_privacy.wire import KeyDirectory, RoundPlan, digest
 
 PURPOSES = frozenset({"federated_learning", "on_device_personalisation"})
 _KEY_BYTES = 32
+HISTORY_DAYS = 2 * 366
+"""How far back a device is learned from. One event with a date long past, which a phone with a wrong clock may send,
+must not keep its whole host from answering in time: absence must not depend on anybody's data."""
 LEASE_TIMEOUT_S = 60.0
 """How long a participant waits for another process that answers a round on the same vault."""
 
@@ -178,7 +181,8 @@ class VaultRound:
         return self._host.now().astimezone(zone(self._host.timezone)).date() - timedelta(days=1)
 
     def _build(self, devices: tuple[int, ...], last: date) -> TrainingTable:
-        pairs = self._host.activity(devices, last)
+        since = last.toordinal() - HISTORY_DAYS
+        pairs = [rows[rows[:, 0] > since] for rows in self._host.activity(devices, last)]
         first = min((int(rows[0, 0]) for rows in pairs if len(rows)), default=last.toordinal())
         activity = np.zeros((len(devices), last.toordinal() - first + 1, SLOTS), dtype=np.uint8)
         for index, rows in enumerate(pairs):
