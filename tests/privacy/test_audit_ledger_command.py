@@ -109,6 +109,14 @@ def test_an_unsigned_proof_says_so(tmp_path: Path) -> None:
     assert (done.exit_code, "nobody signed" in done.stderr) == (0, True)
 
 
+def test_an_empty_file_is_no_ledger(tmp_path: Path) -> None:
+    """Of a file without an entry nothing is verified, so it exits 2, and not 0."""
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    done = run(empty, "--json")
+    assert (done.exit_code, done.stdout, "has no entry" in done.stderr) == (2, "", True)
+
+
 def test_an_empty_file_of_heads_is_nothing_remembered(path: Path, tmp_path: Path) -> None:
     """A file without any head exits 2: whoever gives it believes that something is compared."""
     heads = tmp_path / "heads.jsonl"

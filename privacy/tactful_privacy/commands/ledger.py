@@ -53,6 +53,7 @@ def ledger(
                 _mend(file)
             evidence = gather(file)
             verdict = judge(evidence, pinned, heads, last)
+            _require_entries(file, verdict.entries)
         except LedgerBroken as error:
             _report_broken(error, as_json=as_json)
             raise typer.Exit(1) from error
@@ -103,6 +104,12 @@ def _require_one_question(
 def _require(holds: bool) -> None:
     if not holds:
         raise InvalidInput("is missing", field="FILE", remedy="give a ledger, an export of one, or --verify-proof")
+
+
+def _require_entries(file: Path, entries: int) -> None:
+    """Nothing was verified where nothing stands: a ledger begins with its genesis."""
+    if not entries:
+        raise InvalidInput("has no entry", field=str(file), remedy="give a ledger, which has one from the start")
 
 
 def _mend(file: Path) -> None:

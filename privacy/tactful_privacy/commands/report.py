@@ -101,13 +101,14 @@ def _made_now(context: typer.Context, part: str) -> Mapping[str, Any]:
 
 
 def _ledger(path: Path | None, head: str | None) -> tuple[Mapping[str, Any] | None, Sequence[float]]:
-    from tactful_privacy.commands.ledger import _head_from_hex
+    from tactful_privacy.commands.ledger import _head_from_hex, _require_entries
     from tactful_privacy.ledger import Release, history
 
     if path is None:
         return None, ()
     try:
         verdict, entries = history(path, last=_head_from_hex(head))
+        _require_entries(path, verdict.entries)
         prices = [float(Release.from_entry(entry).rho) for entry in entries if entry.kind == "release"]
     except LedgerBroken as error:
         return {"verified": False, "fault": error.fault, "line": error.line, "reason": str(error)}, ()
