@@ -155,6 +155,8 @@ def test_what_does_not_hold_is_said_first(tmp_path, part):
     assert "Something that was checked does not hold" in text
     assert "有检查项不成立" in text
     assert "Everything that was checked holds" not in text
+    for page in text.split('lang="zh"'):
+        assert page.partition("<table>")[2].partition("</table>")[0].count("✗") == 1
 
 
 def test_what_was_not_checked_is_named(tmp_path):

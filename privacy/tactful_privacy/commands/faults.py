@@ -103,5 +103,5 @@ def _count(result: "FaultResult", check: str) -> str:
 
 def _verdict(result: "FaultResult") -> str:
     if not result.as_expected:
-        return "[bold red]ESCAPES[/]"
+        return "[bold red]ESCAPES[/]" if result.caught_by == "none" else "[bold red]NOT AS EXPECTED[/]"
     return "no violation" if result.caught_by == "no_violation" else "caught"

@@ -85,7 +85,7 @@ def _faults_answer(faults: Json | None, words: Words) -> str:
     escaped = [str(row["name"]) for row in faults["faults"] if not row["as_expected"]]
     figures = {"planted": len(rows), "slack": len(slack)}
     if escaped:
-        return words("a_faults_bad", planted=len(rows), escaped=len(escaped), names=", ".join(escaped))
+        return words("a_faults_bad", escaped=len(escaped), names=", ".join(escaped))
     return words("a_faults", caught=len(rows) - len(slack), **figures)
 
 
