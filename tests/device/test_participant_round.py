@@ -114,6 +114,22 @@ def test_failing_training_counts_as_zero(federation, without_noise, failure):
     assert np.abs(opened(federation) - 0.12).max() < 15 * GRID
 
 
+@pytest.mark.parametrize("failure", ["raises", "shape"])
+def test_one_devices_failure_is_its_own(federation, without_noise, failure):
+    """A device whose data break the training counts as zero, and every other of its host still counts."""
+    host = federation.hosts[A]
+
+    def updates(plan, devices):
+        if host.devices[1] in devices:
+            if failure == "raises":
+                raise ZeroDivisionError("one household has no events")
+            return np.zeros((7, 7))
+        return np.full((len(devices), plan.dimension), 0.01)
+
+    host.updates = updates
+    assert np.abs(opened(federation) - 0.14).max() < 15 * GRID
+
+
 def test_a_device_without_budget_is_left_out(federation, without_noise):
     """Its host answers without it; a host of exhausted devices answers with the zero vector."""
     federation.hosts[A].budget[federation.hosts[A].devices[0]] = Fraction(0)

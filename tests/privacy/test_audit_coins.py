@@ -10,6 +10,7 @@ import pytest
 
 from tactful_privacy.audit.coins import CoinsFile
 from tactful_privacy.audit.live import scores_from_ledger
+from tactful_privacy.audit.session import judge_ledger
 from tactful_privacy.audit.target import TargetFacts
 from tactful_privacy.errors import InvalidInput, LedgerBroken
 from tactful_privacy.ledger import Ledger, Release
@@ -186,3 +187,17 @@ def test_other_modes_are_not_audited(mode):
     roster, _ = make_roster(5)
     with pytest.raises(InvalidInput, match="mode"):
         TargetFacts.of_plan(make_plan(roster, n_min=4, mode=mode))
+
+
+def test_the_number_of_guesses_is_fixed_with_the_coins(tmp_path, ledger, plan):
+    """Another r than the one written down before the rounds is refused; one that cannot be is never written."""
+    chosen = CoinsFile.create(tmp_path / "chosen.json", AUDITOR, CANARIES, guesses=12)
+    assert CoinsFile.load(chosen.path).guesses == 12
+    with pytest.raises(InvalidInput, match="the coins file has 12"):
+        judge_ledger(ledger.path, chosen.path, guesses=10)
+    default = CoinsFile.create(tmp_path / "default.json", AUDITOR, CANARIES)
+    with pytest.raises(InvalidInput, match="before anything is seen"):
+        judge_ledger(ledger.path, default.path, guesses=10)
+    with pytest.raises(InvalidInput, match="1 to 20"):
+        CoinsFile.create(tmp_path / "many.json", AUDITOR, CANARIES, guesses=21)
+    assert not (tmp_path / "many.json").exists()

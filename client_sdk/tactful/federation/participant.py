@@ -246,25 +246,35 @@ class RoundParticipant:
     def _updates(self, plan: RoundPlan, devices: Sequence[str]) -> NDArray[np.float64]:
         """Return the devices' updates, shape (n, plan.dimension); a host may leave out an audit's coordinates.
 
-        Their clip bits are added here, from what the trainer returned before any clipping. A failure of the training
-        counts as zero, since absence must not depend on data.
+        Their clip bits are added here, from what the trainer returned before any clipping. A device whose training
+        fails counts as zero, since absence must not depend on data.
+        """
+        return with_clip_bit(plan, self._trained(for_training(plan), devices))
+
+    def _trained(self, task: RoundPlan, devices: Sequence[str]) -> NDArray[np.float64]:
+        """Train all devices at once; where that fails, halve them until the failing ones stand alone.
+
+        One device's data must not change what another contributes: were all rows of a host zeroed, a single enrolment
+        could change the sum by as many clip norms as the host has devices.
 
         Errors of our own (a damaged vault, a model that is gone) do not depend on what a device holds and are raised.
         """
-        task = for_training(plan)
         shape = (len(devices), task.dimension - task.canaries)
         try:
             updates = np.asarray(self._host.local_updates(task, devices), dtype=np.float64)
         except TactfulError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the training trips over is a property of the data
-            _log.error("local training failed, contributing zero: %s", type(error).__name__)
-            updates = np.zeros(shape)
-        if updates.shape not in (shape, (len(devices), task.dimension)):
-            _log.error("local training gave shape %s, not %s: contributing zero", updates.shape, shape)
-            updates = np.zeros(shape)
-        missing = np.zeros((len(devices), task.dimension - updates.shape[1]))
-        return with_clip_bit(plan, np.hstack([updates, missing]))
+            _log.error("local training failed for %d devices: %s", len(devices), type(error).__name__)
+        else:
+            if updates.shape in (shape, (len(devices), task.dimension)):
+                missing = np.zeros((len(devices), task.dimension - updates.shape[1]))
+                return np.hstack([updates, missing])
+            _log.error("local training gave shape %s, not %s", updates.shape, shape)
+        if len(devices) <= 1:
+            return np.zeros((len(devices), task.dimension))
+        half = len(devices) // 2
+        return np.vstack([self._trained(task, part) for part in (devices[:half], devices[half:])])
 
 
 def host_path() -> HostPath:

@@ -43,22 +43,33 @@ class CoinsFile:
         path: of the file, readable by its owner alone.
         host_id: the auditor's host.
         inserted: the coins, shape (m,); the same in all rounds, so that scores of several rounds add up.
+        guesses: r, where another than `canaries.default_guesses` of the claim was chosen before the first round.
         rounds: by plan digest, in order.
     """
 
     path: Path
     host_id: str
     inserted: NDArray[np.bool_]
+    guesses: int | None = None
     rounds: dict[bytes, OwnRound] = field(default_factory=dict)
 
     @classmethod
-    def create(cls, path: str | Path, host_id: str, count: int) -> Self:
-        """Toss ``count`` fair coins and write them down.
+    def create(cls, path: str | Path, host_id: str, count: int, *, guesses: int | None = None) -> Self:
+        """Toss ``count`` fair coins and write them down, and with them how many guesses will be made.
+
+        Args:
+            path: of a new file.
+            host_id: the auditor's host.
+            count: m.
+            guesses: r, at most m; None for the default of the claim, which follows from the plans alone.
 
         Raises:
-            InvalidInput: the file exists, since coins that were used must not be tossed again, or count is below 1.
+            InvalidInput: the file exists, since coins that were used must not be tossed again, or a number is out of
+                range.
         """
-        coins = cls(Path(path), host_id, canaries.choose(count))
+        if guesses is not None and not 1 <= guesses <= count:
+            raise InvalidInput(f"is {guesses}", field="guesses", remedy=f"give 1 to {count}, or leave it out")
+        coins = cls(Path(path), host_id, canaries.choose(count), guesses)
         if coins.path.exists():
             raise InvalidInput("exists", field=str(path), remedy="load it, or choose another name")
         coins._write()
@@ -75,9 +86,10 @@ class CoinsFile:
             data: Mapping[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
             inserted = _coins_of(data)
             own = [_own_round(item) for item in data["rounds"]]
+            guesses = None if data.get("guesses") is None else int(data["guesses"])
         except (OSError, ValueError, KeyError, TypeError, WireError) as error:
             raise InvalidInput(f"is no coins file: {error}", field=str(path), remedy=_REMEDY) from error
-        return cls(Path(path), str(data["host_id"]), inserted, {digest(item.plan): item for item in own})
+        return cls(Path(path), str(data["host_id"]), inserted, guesses, {digest(item.plan): item for item in own})
 
     def record(self, plan: RoundPlan, noise: NDArray[np.int64]) -> None:
         """Write down what the host is about to contribute to a round; the first record of a plan stays.
@@ -93,7 +105,7 @@ class CoinsFile:
     def _write(self) -> None:
         rounds = [{"plan": own.plan.encode().hex(), "noise": own.noise.tolist()} for own in self.rounds.values()]
         text = "".join("1" if coin else "0" for coin in self.inserted)
-        data = {"format": FORMAT, "host_id": self.host_id, "coins": text, "rounds": rounds}
+        data = {"format": FORMAT, "host_id": self.host_id, "coins": text, "guesses": self.guesses, "rounds": rounds}
         beside = self.path.with_name(self.path.name + ".new")
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(data, file)

@@ -14,6 +14,7 @@ from tactful_privacy.audit.coins import CoinsFile
 from tactful_privacy.audit.live import scores_from_ledger
 from tactful_privacy.audit.target import RoundTarget
 from tactful_privacy.audit.verdict import CONFIDENCE, DELTA, AuditResult, evaluate
+from tactful_privacy.errors import InvalidInput
 
 OnRound = Callable[[int, AuditResult], None]
 
@@ -102,17 +103,21 @@ def judge_ledger(
     Args:
         ledger: the file, or a copy of it.
         coins: what the auditor's host wrote.
-        guesses: r, as fixed before the rounds; by default `canaries.default_guesses` of the claim.
+        guesses: r, as the coins file has it; None takes what it has, or `canaries.default_guesses` of the claim.
         delta: at which ε is told.
         confidence: of the bounds.
 
     Raises:
         LedgerBroken: the chain does not verify.
-        InvalidInput: a file is not what it should be, or has no audit round of these coins.
+        InvalidInput: a file is not what it should be, has no audit round of these coins, or ``guesses`` is not what was
+            fixed before the rounds.
     """
     started = time.monotonic()
     own = CoinsFile.load(coins)
+    if guesses is not None and guesses != own.guesses:
+        remedy = "leave it out; r is fixed with the coins, before anything is seen (CoinsFile.create(guesses=...))"
+        raise InvalidInput(f"is {guesses}, the coins file has {own.guesses}", field="guesses", remedy=remedy)
     live = scores_from_ledger(ledger, own)
     options = {"theory_mu": live.theory_mu, "delta": delta, "confidence": confidence}
-    result = evaluate(live.scores, own.inserted, guesses=guesses, **options)
+    result = evaluate(live.scores, own.inserted, guesses=own.guesses, **options)
     return AuditRun("ledger", live.rounds, live.noisy_hosts, result, (), time.monotonic() - started)
