@@ -40,7 +40,7 @@ def budget(
     from tactful_privacy.errors import LedgerBroken
 
     try:
-        if not vault.is_file():
+        if not vault.is_file() or vault.stat().st_size == 0:  # an empty file would be made a vault
             raise UnreadableVault(f"no vault at {vault}", field="--vault", remedy="give the path of an existing vault")
         with Host.open(vault, keys=keys, strict=True) as host:
             found = examined(host, device, ledger, host_id)
@@ -104,7 +104,7 @@ def _against(host: Host, device: int, ledger: Path, host_id: str | None) -> dict
     from tactful import _replay
 
     entries = _replay.read(ledger)
-    _, answered = _replay.answered(entries, host.public_key.hex(), host_id)
+    _, answered = _replay.answered(entries, host.public_key.hex(), host_id, named=True)
     return {
         "entries": len(entries),
         "head": entries[-1].hash.hex() if entries else "",

@@ -129,32 +129,42 @@ def read(ledger: "str | Path | Iterable[Entry]", server_key: bytes | None = None
     return entries
 
 
-def answered(entries: list[Entry], public_key: str, host_id: str | None) -> tuple[str, list[Answered]]:
+def answered(
+    entries: list[Entry], public_key: str, host_id: str | None, *, named: bool = False
+) -> tuple[str, list[Answered]]:
     """Return the federation's name and the rounds that this host answered, by the name it had at the time.
+
+    Args:
+        entries: of the ledger.
+        public_key: of this host, in hex.
+        host_id: its name, where it is known; a host that is new to a federation need not stand in an older ledger.
+        named: whether the ledger must know that name all the same, since somebody typed it.
 
     Raises:
         InvalidInput: the ledger never names this host.
         LedgerBroken: an entry is malformed.
     """
     given = set() if host_id is None else {host_id}
-    federation, names, known, price, since = "", given, bool(given), Fraction(0), 0
+    federation, names, known, price, since = "", given, bool(given) and not named, Fraction(0), 0
     found = list[Answered]()
     for entry in entries:
         if entry.kind == "genesis":
             federation = str(entry.body.get("federation", ""))
         elif entry.kind == "enrolment":
-            mine = entry.body.get("identity_key") == public_key
-            known, name = known or mine, {str(entry.body.get("host_id"))}
+            mine, name = entry.body.get("identity_key") == public_key, {str(entry.body.get("host_id"))}
+            known = known or bool(name & given) or (mine and not (named and given))
             names = names | name if mine else (names - name) | given
         elif (said := _said(entry)) is not None:
             plan_digest, number, rho, hosts = said
             if rho:
                 price, since = rho, number
+            known = known or bool(given & hosts)
             if names & hosts:
                 found.append(Answered(plan_digest, number, rho, price, since))
     if not known:
         remedy = "give the ledger of a federation in which this host is enrolled, or the host's name in it"
-        raise InvalidInput("does not name this host's key", field="ledger", remedy=remedy)
+        who = "this host's key" if host_id is None else repr(host_id)
+        raise InvalidInput(f"does not name {who}", field="ledger", remedy=remedy)
     return federation, found
 
 

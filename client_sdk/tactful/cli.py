@@ -66,7 +66,10 @@ def _runner(entry: EntryPoint) -> Callable[[list[str]], int]:
             code = program.main(arguments, prog_name=f"tactful {entry.name}", standalone_mode=False)
         except click.ClickException as error:
             said = error.format_message().rstrip(".")  # empty where click printed its help instead
-            return _say(f"tactful {entry.name}: {said}; see tactful {entry.name} --help", 2) if said else 2
+            where = (
+                error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else f"tactful {entry.name}"
+            )
+            return _say(f"{where}: {said}; see {where} --help", 2) if said else 2
         except click.Abort:
             return _say(f"tactful {entry.name}: stopped", 1)
         except SystemExit as stop:

@@ -121,3 +121,21 @@ def test_damage_and_wrong_use(spent, capsys, tmp_path):
     alter(folder, "UPDATE spends SET rho='1/1000' WHERE round=2")
     code, _, err = run(capsys, folder)
     assert (code, "not what was written" in err) == (1, True)
+
+
+def test_a_name_that_the_ledger_does_not_know(spent, capsys):
+    """A mistyped host name is said, instead of a ledger in which nothing is missing."""
+    folder, ledger = spent
+    code, _, err = run(capsys, folder, "--ledger", ledger.path, "--host-id", "nobody")
+    assert code == 2
+    assert "'nobody'" in err
+
+
+def test_looking_makes_no_vault(tmp_path, capsys):
+    """An empty file is no vault; it is left as it was, and no key is made beside it."""
+    (tmp_path / "vaults.db").touch()
+    code, _, err = run(capsys, tmp_path)
+    assert code == 2
+    assert "no vault" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["vaults.db"]
+    assert (tmp_path / "vaults.db").stat().st_size == 0

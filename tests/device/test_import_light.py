@@ -30,3 +30,16 @@ def test_the_root_loads_no_numpy():
     watch = "import tactful, sys; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", watch], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_auditors_commands_need_no_federation():
+    """`tactful audit epsilon` and `ledger` run where flwr, sqlalchemy and pandas are not installed."""
+    watch = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(['flwr', 'sqlalchemy', 'pandas', 'torch', 'opacus']))\n"
+        "from tactful.cli import main\n"
+        "sys.exit(main(['audit', 'epsilon', '--noise-multiplier', '5', '--rounds', '10', '--delta', '1e-6', '--json']))"
+    )
+    done = subprocess.run([sys.executable, "-c", watch], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith('{"epsilon"')

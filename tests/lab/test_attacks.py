@@ -72,3 +72,15 @@ def test_the_command_prints_json(tmp_path):
         0
     ].keys()
     assert CliRunner().invoke(app, ["attacks", "--phones", "3"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--households", "99999"], ["--rounds", "1"], ["--targets", "0"], ["--epsilon", "nan"], ["--phones", "99999"]],
+    ids=lambda options: options[0],
+)
+def test_a_run_that_cannot_be_is_refused_before_any_work(options):
+    """A size or an ε out of range ends with exit code 2 and names the option."""
+    run = CliRunner().invoke(app, ["attacks", "--phones", "20", *options])
+    assert run.exit_code == 2, run.output
+    assert options[0].removeprefix("--") in run.output

@@ -10,6 +10,7 @@ from tactful_lab.audit import reconstruction
 from tactful_lab.audit.membership import Membership, Scale
 from tactful_lab.datasets import completejourney
 from tactful_privacy.audit.attacks import AttackRow
+from tactful_privacy.errors import InvalidInput
 from tactful_privacy.validate import at_least
 
 Progress = Callable[[str], None]
@@ -57,7 +58,16 @@ def run_attacks(
         DatasetMissing: the shopping data are not installed.
     """
     at_least(20, phones=phones)
+    at_least(2, households=scale.households, rounds=scale.rounds, shadows=scale.shadows)
+    at_least(1, targets=scale.targets)
+    for epsilon in epsilons:
+        if not epsilon > 0:
+            raise InvalidInput(f"is {epsilon}", field="epsilon", remedy="give epsilon > 0, or inf for no noise")
     baskets, _ = completejourney.load()
+    at_most = len(baskets.household_ids)
+    if max(phones, scale.households) > at_most:
+        remedy = f"give at most {at_most}, as many as the data have"
+        raise InvalidInput(f"are {phones} and {scale.households}", field="phones, households", remedy=remedy)
     chosen = np.random.default_rng([scale.seed, 3]).permutation(len(baskets.household_ids))[:phones]
     seen = reconstruction.observe(
         baskets, chosen, lambda done: progress(f"reconstruction: phone {done} of {len(chosen)}")

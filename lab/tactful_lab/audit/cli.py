@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tactful_lab.audit.attacks import run_attacks
-from tactful_lab.audit.membership import Scale
+from tactful_privacy.commands import require_writable
 from tactful_privacy.errors import TactfulError
 
 
@@ -37,6 +36,10 @@ def attacks(
     Exit code 1 if an attack gets more than the theory allows.
     """
     try:
+        from tactful_lab.audit.attacks import run_attacks  # the server and the shopping data, for this command alone
+        from tactful_lab.audit.membership import Scale
+
+        require_writable(out, make_folder=True)
         scale = Scale(households=households, rounds=rounds, shadows=shadows, targets=targets)
         with _progress() as bar:
             task = bar.add_task("", total=None)
@@ -49,9 +52,11 @@ def attacks(
     except TactfulError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
+    except ModuleNotFoundError as error:
+        typer.echo(f"error: {error.name} is not installed; pip install 'tactful[audit,lab]'", err=True)
+        raise typer.Exit(2) from error
     plain = found.to_dict()
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(plain, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     typer.echo(json.dumps(plain, ensure_ascii=False)) if as_json else _print(plain)
     if not found.within_theory:

@@ -147,7 +147,9 @@ class Rehearsal:
         at_least(1, rounds=self.rounds, devices=self.devices)
         at_least(0, colluders=self.colluders)
         if self.n_min > self.hosts:
-            raise InvalidInput(f"is {self.hosts}", field="hosts", remedy=f"use {self.n_min} or fewer colluders")
+            raise InvalidInput(
+                f"is {self.hosts}", field="hosts", remedy=f"give at least {self.n_min} hosts, or fewer colluders"
+            )
 
     @property
     def n_min(self) -> int:

@@ -40,9 +40,8 @@ def epsilon_of_parts(parts: GaussianParts, delta: float) -> float:
     least = max(LEAST_DELTA, _DELTA_OF_A_STEP * steps)
     if delta < least:
         remedy = f"give delta >= {least:g}, or ask rdp or gdp"
-        raise InvalidInput(
-            f"is {delta!r}, too small for {steps} sampled steps in float64", field="delta", remedy=remedy
-        )
+        what = f"{steps} sampled steps in float64" if steps else "float64"
+        raise InvalidInput(f"is {delta!r}, too small for {what}", field="delta", remedy=remedy)
     if not parts.mu and not parts.sampled:
         return 0.0
     if parts.mu_without_sampling > _ASTRONOMIC_MU:

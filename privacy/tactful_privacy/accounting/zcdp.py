@@ -6,6 +6,7 @@ means zero-out: one enrolment's contribution replaced by the zero vector, for as
 """
 
 import math
+import sys
 from fractions import Fraction
 
 from tactful_privacy.accounting.events import (
@@ -47,7 +48,7 @@ def epsilon(rho: Fraction | float, delta: float) -> float:
     fraction(delta=delta)
     if rho in (0, math.inf):
         return float(rho)
-    cost = float(rho)
+    cost = max(float(rho), sys.float_info.min)  # an exact price may be too small for a float, and is not 0 for that
     order_minus_one = _best_order_minus_one(cost, delta)
     order = 1 + order_minus_one
     exponent = order * cost + math.log(order_minus_one / order) - (math.log(delta) + math.log(order)) / order_minus_one
