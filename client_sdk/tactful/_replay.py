@@ -23,6 +23,7 @@ from tactful._account import REPLAY, Spend
 from tactful.errors import InvalidInput
 from tactful_privacy.errors import LedgerBroken, TactfulError
 from tactful_privacy.ledger import Entry, Release, history
+from tactful_privacy.ledger.entries import price_of
 from tactful_privacy.secagg.state import SessionState
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _said(entry: Entry) -> tuple[bytes, int, Fraction, set[str]] | None:
     if entry.kind != "void" or "contributed" not in entry.body:
         return None
     try:
-        digest, rho = bytes.fromhex(entry.body["plan_digest"]), Fraction(entry.body["rho"])
+        digest, rho = bytes.fromhex(entry.body["plan_digest"]), price_of(entry.body["rho"])
         return digest, int(entry.body["round_number"]), rho, set(map(str, entry.body["contributed"]))
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         remedy = "restore the ledger from a copy whose head you trust"

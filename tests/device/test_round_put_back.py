@@ -7,12 +7,13 @@ import pytest
 
 from tactful.federation import ParticipationPolicy
 from tactful.federation.vault_round import VaultRound
+from tactful_privacy.errors import LedgerBroken
 from tactful_privacy.ledger import HeadBook
 from tactful_privacy.wire import Refusal, RoundReply, RoundRequest, digest
 
 from .crash_world import World, contribution_in
 from .spend_world import plan
-from .test_budget_rollback import KEY, PUBLIC, back_up, begun, put_back, release
+from .test_budget_rollback import KEY, PRICE, PUBLIC, answer, back_up, begun, person, put_back, release, side_of
 from .test_budget_rollback import rolled_back as rolled_back
 from .vault_world import open_host
 
@@ -55,3 +56,19 @@ def test_entries_that_nobody_signed_explain_nothing_under_a_pinned_key(rolled_ba
         release(forged, plan(5, Fraction(7)))
         report = host.replay_ledger(forged.path, server_key=PUBLIC)
         assert (report.entries, report.rounds_missing) == (4, (2, 3))
+
+
+@pytest.mark.parametrize("kind", ["release", "void"])
+def test_a_negative_price_gives_nothing_back(tmp_path, kind):
+    """A server signs a round at a price below 0: the replay refuses its ledger, and what was spent stays spent."""
+    with open_host(tmp_path) as host:
+        ledger = begun(tmp_path, host)
+        person(host)
+        answer(side_of(host), 1, ledger=ledger)
+        release(ledger, plan(2))
+        body = {**list(ledger.entries())[-1].body, "round_number": 3, "plan_digest": "ab" * 32, "rho": -PRICE}
+        ledger.append(kind, {**body, "contributed": ["north"]})
+        HeadBook(ledger).sign("shop", KEY)
+        with pytest.raises(LedgerBroken, match="is not a price"):
+            host.replay_ledger(ledger.path, "north", PUBLIC)
+        assert host.find("ada").privacy_budget().rho_spent == PRICE

@@ -63,6 +63,15 @@ def test_malformed_release_is_named(path: Path) -> None:
     assert caught.value.line == 6
 
 
+@pytest.mark.parametrize(
+    "price", ["-1/400", "-0", "+1", "1e9", "1e999999999", " 1", "1_0", "0.5", "٣", "9" * 40, "", None]
+)
+def test_a_price_below_0_or_spelled_otherwise_is_refused(path: Path, price: str | None) -> None:
+    """A negative price would give budget back, and an exponent could fill the memory of whoever reads it."""
+    with pytest.raises(LedgerBroken, match=r"not a release: .*is not a price"):
+        Release.from_entry(Ledger(path).append("release", {**RELEASE.to_body(), "rho": price}))
+
+
 def test_absent_and_empty_ledgers_have_the_zero_head(tmp_path: Path) -> None:
     """Before the first entry the head is 32 zero bytes."""
     ledger = Ledger(tmp_path / "none.jsonl")

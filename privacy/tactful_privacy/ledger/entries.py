@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +15,8 @@ NO_HEAD: Final = bytes(32)
 MAX_LINE_BYTES: Final = 1 << 20
 CONTINUES: Final = "restore the ledger from a copy whose head you trust"
 _DOMAIN: Final = b"tactful/v1/ledger\0"
+_SHOWN: Final = 40
+_PRICE: Final = re.compile("[0-9]{1,39}(/[0-9]{1,39})?")  # as `plain` spells what a plan can state
 _KEYS: Final = {"body", "hash", "index", "kind", "previous"}
 
 Value = str | int | bool | None | bytes | Fraction | Sequence["Value"] | Mapping[str, "Value"]
@@ -66,12 +69,24 @@ class Release:
                 round_number=int(body["round_number"]),
                 roster=tuple((str(host), int(devices)) for host, devices in body["roster"]),
                 survivors=tuple(map(str, body["survivors"])),
-                rho=Fraction(body["rho"]),
+                rho=price_of(body["rho"]),
                 model_digest=bytes.fromhex(body["model_digest"]),
                 keys_digest=bytes.fromhex(body["keys_digest"]),
             )
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise LedgerBroken(f"not a release: {error!r}", line=entry.index + 1, remedy=CONTINUES) from error
+
+
+def price_of(stated: object) -> Fraction:
+    """Return the price that an entry states: exact, and at least 0, since a negative one would give budget back.
+
+    Raises:
+        ValueError: it is spelled otherwise than entries spell a price, with a sign or an exponent for instance.
+        ZeroDivisionError: its denominator is 0.
+    """
+    if not _PRICE.fullmatch(str(stated)):
+        raise ValueError(f"{str(stated)[:_SHOWN]!r} is not a price")
+    return Fraction(str(stated))
 
 
 def plain(value: Value, field: str) -> Any:
