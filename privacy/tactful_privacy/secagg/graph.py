@@ -6,7 +6,10 @@ ePrint 2020/704). The order is fixed before any key is drawn, and every host wor
 
 **What the order is drawn from.** Roster digest, federation, round number, attempt and previous ledger head; no other
 field of the plan, since the server could try deadlines or settings until it likes the graph. It can still try rosters
-(the keys of its own hosts) and ledger heads, offline: `thresholds` allows for 2^40 tries.
+(the keys of its own hosts) and ledger heads (any 32 bytes: where they stand is proved with the release), offline. And
+it can hold one order against many shapes: ``neighbours``, thresholds, ``committee``, ``n_min`` and a larger
+``colluders`` are outside the seed, as in it they would be no harder to try. `thresholds` allows for 2^40 tries, and
+each pair of order and shape is one.
 
 **Which drop-outs are too many.** The server may claim that any n − n_min hosts fell silent, after it has seen the
 graph; so no bound on *random* drop-outs protects anybody, and each host checks the list it is asked to sign. Two

@@ -26,8 +26,16 @@ distributions, computed in exact integers and added up (union bound):
    an honest one, and an honest host signs one list. So one list at most is endorsed; with the first two points, at
    most one sum opens, over ≥ n_min hosts, of which ≥ n_min − t are honest and added noise.
 
-**Grinding.** The server can draw again: it makes rosters and ledger heads. `GRINDING_LOG2` tries are allowed for, each
-a few thousand hashes; the failure probability of one draw is multiplied by them. The figure is per round.
+**Grinding.** The server can draw again: it makes rosters, and ledger heads, which may be any 32 bytes until the
+release. It can also hold one draw against many shapes: neighbours, thresholds, committee, n_min and a larger t are
+outside the seed. Every pair of draw and shape is a try (a few thousand hashes for a new draw, arithmetic for a new
+shape). `GRINDING_LOG2` tries are allowed for; the failure probability of one is multiplied by them. The figure is per
+round.
+
+**The complete graph** needs no probability. Both kinds take 2·n_min shares, and n + t come out at most. Hosts that
+answered masked with all on the list, hence with each other. A listed host that did not, with ≥ n_min − 1 − t honest
+peers, has one among the ≥ n_min − t honest signers, since 2·n_min > n + t. So no part of the honest listed hosts opens
+without all of them.
 
 *Correctness* is about luck alone: n − n_min hosts fall silent at random, and the round should still open. A server
 that picks the silent ones can always make a round void.
@@ -47,7 +55,7 @@ from tactful_privacy.wire import RoundPlan
 TARGET_LOG2 = -40.0
 """log2 of the probability that a round fails in security (or, apart from it, by bad luck), all tries together."""
 GRINDING_LOG2 = 40
-"""log2 of how many graphs an active server may try: some 2^51 hashes for a thousand hosts."""
+"""log2 of how many graphs an active server may try, every shape of one draw counted as a graph of its own."""
 GRAPH_ABOVE = 100
 """Rosters up to this size keep the complete graph: it needs no probability."""
 _SHARE_OF_EVENT = -2.0  # each of three events gets a quarter of the target
