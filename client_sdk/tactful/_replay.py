@@ -147,7 +147,7 @@ def answered(
     """
     given = set() if host_id is None else {host_id}
     federation, names, known, price, since = "", given, bool(given) and not named, Fraction(0), 0
-    found = list[Answered]()
+    found = dict[bytes, Answered]()
     for entry in entries:
         if entry.kind == "genesis":
             federation = str(entry.body.get("federation", ""))
@@ -160,13 +160,14 @@ def answered(
             if rho:
                 price, since = rho, number
             known = known or bool(given & hosts)
+            # A plan written twice is one round: it may not explain two changes of a vault that was put back.
             if names & hosts:
-                found.append(Answered(plan_digest, number, rho, price, since))
+                found.setdefault(plan_digest, Answered(plan_digest, number, rho, price, since))
     if not known:
         remedy = "give the ledger of a federation in which this host is enrolled, or the host's name in it"
         who = "this host's key" if host_id is None else repr(host_id)
         raise InvalidInput(f"does not name {who}", field="ledger", remedy=remedy)
-    return federation, found
+    return federation, list(found.values())
 
 
 def _said(entry: Entry) -> tuple[bytes, int, Fraction, set[str]] | None:

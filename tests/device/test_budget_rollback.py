@@ -397,3 +397,25 @@ def test_a_run_is_charged_once_at_its_whole_price(tmp_path):
         assert paid.privacy_budget().rho_spent == whole
         assert other.privacy_budget().rho_spent == whole
         assert host.rounds.account(other.id).last_rounds == {"shop": 3}
+
+
+def test_a_plan_written_twice_explains_one_change(tmp_path):
+    """Two changes are missing and the ledger names one round twice: one is explained, and budgets stay frozen."""
+    folder = tmp_path / "host"
+    folder.mkdir()
+    with open_host(folder) as host:
+        ledger = begun(tmp_path, host)
+        person(host)
+        answer(side_of(host), 1, ledger=ledger)
+        host.vault.checkpoint()
+        kept = back_up(folder)
+        answer(side_of(host), 2)
+        answer(side_of(host), 3)
+        release(ledger, plan(2, PRICE))
+        release(ledger, plan(2, PRICE))
+    put_back(folder, kept)
+    with open_host(folder) as host:
+        report = host.replay_ledger(ledger.path)
+        assert report.rounds_missing == (2,)
+        assert report.unexplained == 1
+        assert report.frozen
