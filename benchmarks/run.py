@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import _harness, accounting, attacks, audit, cohort, demo, faults, modes, sampler, secagg, slots
+from benchmarks import _harness, accounting, attacks, audit, cohort, contacts, demo, faults, modes, sampler, secagg, slots
 from tactful_privacy.errors import TactfulError
 
 SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {
@@ -11,6 +11,7 @@ SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {
     "attacks": attacks.run,
     "audit": audit.run,
     "cohort": cohort.run,
+    "contacts": contacts.run,
     "demo": demo.run,
     "faults": faults.run,
     "modes": modes.run,
