@@ -3,7 +3,20 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import _harness, accounting, attacks, audit, cohort, contacts, demo, faults, modes, sampler, secagg, slots
+from benchmarks import (
+    _harness,
+    accounting,
+    attacks,
+    audit,
+    cohort,
+    contacts,
+    demo,
+    faults,
+    modes,
+    sampler,
+    secagg,
+    slots,
+)
 from tactful_privacy.errors import TactfulError
 
 SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {
