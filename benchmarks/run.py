@@ -16,6 +16,7 @@ from benchmarks import (
     sampler,
     secagg,
     slots,
+    worlds,
 )
 from tactful_privacy.errors import TactfulError
 
@@ -31,6 +32,7 @@ SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {
     "sampler": sampler.run,
     "secagg": secagg.run,
     "slots": slots.run,
+    "worlds": worlds.run,
 }
 
 
