@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tactful_lab.datasets import completejourney
+from tactful_lab.evaluation.cli import evaluate as evaluate_log
 from tactful_lab.slots import baselines, task
 from tactful_lab.slots.evaluate import evaluate
 from tactful_lab.slots.settings import load as load_settings
@@ -24,6 +25,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print stable JSON instead 
 def _fail(error: TactfulError) -> typer.Exit:
     typer.echo(str(error), err=True)
     return typer.Exit(2)
+
+
+app.command(name="evaluate")(evaluate_log)
 
 
 @app.command()
