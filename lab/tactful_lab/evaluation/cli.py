@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tactful_lab.evaluation.compare import Finding, Plan, compare
+from tactful_lab.evaluation.effects import Analysis, effects
 from tactful_lab.evaluation.log import LoadedLog, read_log
 from tactful_lab.evaluation.mapping import LogMap, read_map
 from tactful_lab.evaluation.policies import FromColumn, Policy, parse_policy
@@ -60,7 +61,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
-    """Evaluate policies on a log of pushes: data problems first, then values, intervals and effective sample sizes.
+    """Evaluate a log of pushes: data problems first, then effects, then policies with intervals and effective sizes.
 
     Exit code 1 if nothing is concluded about one of the policies, 2 for wrong use or bad input.
     """
@@ -78,13 +79,14 @@ def evaluate(
         wanted = [parse_policy(words) for words in policy or _DEFAULT]
         base = parse_policy(reference)
         loaded = read_log(log, plan, [each.column for each in (*wanted, base) if isinstance(each, FromColumn)])
+        found = effects(loaded.log, level)
         findings = compare(loaded.log, wanted, plan=how, reference=base)
     except TactfulError as error:
         _fail(error)
-    plain = report(loaded, findings, plan, how, base)
+    plain = report(loaded, found, findings, plan, how, base)
     if out is not None:
         out.write_text(json.dumps(plain, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    typer.echo(json.dumps(plain, ensure_ascii=False)) if as_json else _print(loaded, findings, base)
+    typer.echo(json.dumps(plain, ensure_ascii=False)) if as_json else _print(loaded, found, findings, base)
     if not all(finding.concluded for finding in findings):
         raise typer.Exit(1)
 
@@ -102,7 +104,12 @@ def _pairs(outcomes: list[str] | None) -> dict[str, str] | None:
 
 
 def report(
-    loaded: LoadedLog, findings: tuple[Finding, ...], plan: LogMap, how: Plan, reference: Policy
+    loaded: LoadedLog,
+    found: tuple[Analysis, ...],
+    findings: tuple[Finding, ...],
+    plan: LogMap,
+    how: Plan,
+    reference: Policy,
 ) -> dict[str, Any]:
     """The stable JSON of the command; values are mean outcomes per decision that chance decided."""
     options: dict[str, Any] = {"propensity_of": plan.propensity_of, "fixed_propensity": plan.fixed_propensity}
@@ -117,17 +124,19 @@ def report(
         "data_problems": [problem.to_dict() for problem in loaded.problems],
         "log": loaded.counts(),
         "options": {**options, **limits, "reference": reference.name},
+        "effects": [each.to_dict() for each in found],
         "policies": [finding.to_dict() for finding in findings],
         "concluded": all(finding.concluded for finding in findings),
     }
 
 
-def _print(loaded: LoadedLog, findings: tuple[Finding, ...], reference: Policy) -> None:
+def _print(loaded: LoadedLog, found: tuple[Analysis, ...], findings: tuple[Finding, ...], reference: Policy) -> None:
     console = Console(highlight=False, width=max(Console().width, _WIDTH))
     for line in _problem_lines(loaded):
         console.print(line, markup=False, soft_wrap=True)
     for name, value in loaded.counts().items():
         console.print(f"{name.replace('_', ' ')}: {value}", markup=False)
+    _print_effects(console, found)
     for outcome in dict.fromkeys(finding.outcome for finding in findings):
         rows = [finding for finding in findings if finding.outcome == outcome]
         console.print(_policy_table(outcome, rows, reference.name))
@@ -135,6 +144,22 @@ def _print(loaded: LoadedLog, findings: tuple[Finding, ...], reference: Policy) 
             if isinstance(finding.result, Refusal):
                 text = f"{finding.policy}, {finding.estimator}: no conclusion: {finding.result.text}"
                 console.print(text, markup=False, soft_wrap=True)
+
+
+def _print_effects(console: Console, found: tuple[Analysis, ...]) -> None:
+    table = Table("outcome", "analysis", "effect of a push", title="Effects, where chance decided", box=None)
+    table.title_justify = "left"
+    for name in ("estimate", "standard error", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in found:
+        if isinstance(each.result, str):
+            table.add_row(each.outcome, each.analysis, f"no conclusion: {each.result}", "", "", "")
+            continue
+        for effect in each.result.effects:
+            bounds = f"{effect.estimate:.4g} ({effect.low:.4g}, {effect.high:.4g})"
+            row = (effect.name, bounds, f"{effect.standard_error:.3g}", f"{effect.p_value:.3g}")
+            table.add_row(each.outcome, each.analysis, *row)
+    console.print(table)
 
 
 def _problem_lines(loaded: LoadedLog) -> list[str]:
