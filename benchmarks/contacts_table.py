@@ -1,0 +1,25 @@
+"""The table of the contact-response task: methods by metrics, with the deviation over repetitions where there is one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+_METRICS = {"auc": ("AUC", 4), "log_loss": ("log-loss", 4), "brier": ("Brier", 4)}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """One line for each method; the counts of the data and of looks stand in the result file."""
+    values = {row["name"]: row["value"] for row in rows}
+    methods = list(dict.fromkeys(name.removesuffix(" · auc") for name in values if name.endswith(" · auc")))
+    head = "| method | " + " | ".join(title for title, _ in _METRICS.values()) + " | rounds |"
+    lines = [head, "|---|" + "---:|" * (len(_METRICS) + 1)]
+    for method in methods:
+        cells = [_cell(values, f"{method} · {key}", digits) for key, (_, digits) in _METRICS.items()]
+        rounds = values.get(f"{method} · rounds")
+        lines.append(f"| {method} | {' | '.join(cells)} | {'–' if rounds is None else f'{rounds:.0f}'} |")
+    return lines
+
+
+def _cell(values: dict[str, float], name: str, digits: int) -> str:
+    deviation = values.get(f"{name} deviation")
+    shown = f"{values[name]:.{digits}f}"
+    return shown if not deviation else f"{shown} ± {deviation:.{digits}f}"
