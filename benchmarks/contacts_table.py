@@ -1,4 +1,4 @@
-"""The table of the contact-response task: methods by metrics, with the deviation over repetitions where there is one."""
+"""The table of the contact-response task: methods by metrics, with the deviation over repetitions if there is one."""
 
 from collections.abc import Sequence
 from typing import Any
