@@ -18,6 +18,7 @@ from tactful.training import (
     NumpyTrainer,
     TrainingTable,
     UnknownTask,
+    blocks,
     build_table,
     task_layout,
 )
@@ -232,7 +233,7 @@ def test_both_agree_in_blocks(task, monkeypatch):
     """Cut into blocks of a few rows, the torch trainer gives what it gives at once, within 1e-12."""
     table, model = world(6)
     whole = by_torch().TorchTrainer().contributions(plan(task), model, table)
-    monkeypatch.setattr(by_numpy, "_CHUNK_ROWS", 7)
+    monkeypatch.setattr(blocks, "_CHUNK_ROWS", 7)
     np.testing.assert_allclose(by_torch().TorchTrainer().contributions(plan(task), model, table), whole, atol=1e-12)
 
 

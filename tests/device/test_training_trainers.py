@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from tactful.training import TASKS, NumpyTrainer
-from tactful.training import numpy_trainer as numpy_module
+from tactful.training import TASKS, NumpyTrainer, blocks
 
 from .trainer_world import SIZES, plan, world
 
@@ -15,7 +14,7 @@ def test_the_borders_of_blocks_do_not_show(monkeypatch, task, rows):
     """Computed in blocks of a few rows or all at once, the contributions agree to float32 rounding (1e-6)."""
     table, model = world(6)
     whole = NumpyTrainer().contributions(plan(task), model, table)
-    monkeypatch.setattr(numpy_module, "_CHUNK_ROWS", rows)
+    monkeypatch.setattr(blocks, "_CHUNK_ROWS", rows)
     np.testing.assert_allclose(NumpyTrainer().contributions(plan(task), model, table), whole, atol=1e-6)
 
 

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tactful.model import Model
+from tactful.training.blocks import settings_of
 from tactful.training.extra import TrainExtraMissing
-from tactful.training.numpy_trainer import _settings
 from tactful.training.os_noise import gaussian, poisson_sample
 from tactful.training.protocol import UnknownTask, task_layout
 from tactful.training.tables import TrainingTable
@@ -183,7 +183,7 @@ class EventLevelTrainer:
         if plan.task != "fedavg" or tuple(plan.layout) != task_layout("fedavg") or plan.statistics:
             remedy = "ask for fedavg without statistics, or train without event-level noise"
             raise UnknownTask(f"{plan.task!r} cannot be noised by event", field="task", remedy=remedy)
-        rate, change = _settings(plan)["learning_rate"], np.zeros((table.n_devices, plan.dimension))
+        rate, change = settings_of(plan)["learning_rate"], np.zeros((table.n_devices, plan.dimension))
         for device, (start, stop) in enumerate(zip(table.bounds[:-1], table.bounds[1:], strict=True)):
             change[device] = self._change(model.alpha, table.x[start:stop], table.y[start:stop], rate)
         return change

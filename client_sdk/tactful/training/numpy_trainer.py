@@ -1,29 +1,17 @@
 """The default trainer: plain numpy, all devices of a block at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tactful.features import DIMENSION
 from tactful.model import Model
-from tactful.training.protocol import LOSS_CENTRE, LOSS_WIDTH, UnknownTask, task_layout
+from tactful.training.blocks import contributions_by_block
 from tactful.training.tables import TrainingTable
 from tactful_privacy.wire import RoundPlan
 
 Array = NDArray[np.float64]
-_CHUNK_ROWS = 65_536
-_MOST_EPOCHS = 100
-_DEFAULTS = {"rows_scale": 1.0, "curvature_scale": 1.0, "learning_rate": 1.0, "epochs": 1.0}
-
-
-def _settings(plan: RoundPlan) -> dict[str, float]:
-    """Return the task's numbers; those that would hang or divide by zero are refused."""
-    chosen = _DEFAULTS | {name: float(value) for name, value in plan.settings}
-    if chosen["rows_scale"] <= 0.0 or not 1.0 <= chosen["epochs"] <= _MOST_EPOCHS:
-        remedy = f"give rows_scale above 0 and 1 to {_MOST_EPOCHS} epochs"
-        raise UnknownTask("asks for what is not done here", field="settings", remedy=remedy)
-    return chosen
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -42,21 +30,6 @@ def _sum_by_device(values: NDArray[np.float32], bounds: NDArray[np.int64]) -> Ar
     if some.size:
         total[some] = np.add.reduceat(values, bounds[some], axis=0, dtype=np.float64)
     return total
-
-
-def _blocks(table: TrainingTable) -> list[tuple[int, int]]:
-    """Ranges of whole devices with about `_CHUNK_ROWS` rows, so that memory stays flat as devices grow."""
-    cuts, start = [], 0
-    for device in range(1, table.n_devices + 1):
-        if table.bounds[device] - table.bounds[start] >= _CHUNK_ROWS or device == table.n_devices:
-            cuts.append((start, device))
-            start = device
-    return cuts
-
-
-def _part(table: TrainingTable, first: int, last: int) -> TrainingTable:
-    rows = slice(int(table.bounds[first]), int(table.bounds[last]))
-    return TrainingTable(table.x[rows], table.y[rows], table.bounds[first : last + 1] - table.bounds[first])
 
 
 def gradients(table: TrainingTable, alpha: Array) -> Array:
@@ -110,23 +83,12 @@ class NumpyTrainer:
 
     def contributions(self, plan: RoundPlan, model: Model, table: TrainingTable) -> Array:
         """Return one row for each device, shape (n, plan.dimension); see `Trainer.contributions`."""
-        unknown = [s.name for s in plan.statistics if s.name != "log_loss"]
-        if unknown or tuple(plan.layout) != task_layout(plan.task):
-            what = unknown[0] if unknown else plan.task
-            raise UnknownTask(f"{what!r} has another shape here", field="layout", remedy="install the SDK it is for")
-        parts = [self._block(plan, model.alpha, _part(table, *cut)) for cut in _blocks(table)]
-        return np.concatenate(parts) if parts else np.zeros((0, plan.dimension))
-
-    def _block(self, plan: RoundPlan, alpha: Array, table: TrainingTable) -> Array:
-        s = _settings(plan)
-        tasks: dict[str, Callable[[], Array]] = {
-            "gradient": lambda: gradients(table, alpha) / s["rows_scale"],
-            "curvature": lambda: curvatures(table, alpha) * (s["curvature_scale"] / s["rows_scale"]),
-            "fedavg": lambda: _local_steps(table, alpha, s["learning_rate"], int(s["epochs"])),
+        alpha = model.alpha
+        tasks: dict[str, Callable[[Mapping[str, float], TrainingTable], Array]] = {
+            "gradient": lambda s, part: gradients(part, alpha) / s["rows_scale"],
+            "curvature": lambda s, part: curvatures(part, alpha) * (s["curvature_scale"] / s["rows_scale"]),
+            "fedavg": lambda s, part: _local_steps(part, alpha, s["learning_rate"], int(s["epochs"])),
         }
-        update = tasks[plan.task]()
-        if not plan.statistics:
-            return update
-        half_range = plan.statistics[0].half_range_units * plan.grid
-        scaled = np.clip((losses(table, alpha) - LOSS_CENTRE) / LOSS_WIDTH, -1.0, 1.0) * half_range
-        return np.column_stack([update, np.nan_to_num(scaled, nan=0.0)])
+        return contributions_by_block(
+            plan, table, lambda s, part: tasks[plan.task](s, part), lambda part: losses(part, alpha)
+        )

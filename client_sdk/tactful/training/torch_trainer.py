@@ -15,14 +15,15 @@ trainer's formulas: only the loss is written down, and every task is a derivativ
 Importing this module without torch and Opacus raises `TrainExtraMissing`.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tactful.features import DIMENSION
 from tactful.model import Model
+from tactful.training.blocks import contributions_by_block
 from tactful.training.extra import TrainExtraMissing
-from tactful.training.numpy_trainer import _blocks, _part, _settings
-from tactful.training.protocol import LOSS_CENTRE, LOSS_WIDTH, UnknownTask, task_layout
 from tactful.training.tables import TrainingTable
 from tactful_privacy.wire import RoundPlan
 
@@ -137,22 +138,12 @@ class TorchTrainer:
 
     def contributions(self, plan: RoundPlan, model: Model, table: TrainingTable) -> Array:
         """Return one row for each device, shape (n, plan.dimension); see `Trainer.contributions`."""
-        unknown = [s.name for s in plan.statistics if s.name != "log_loss"]
-        if unknown or tuple(plan.layout) != task_layout(plan.task):
-            what = unknown[0] if unknown else plan.task
-            raise UnknownTask(f"{what!r} has another shape here", field="layout", remedy="install the SDK it is for")
-        parts = [self._block(plan, model.alpha, _part(table, *cut)) for cut in _blocks(table)]
-        return np.concatenate(parts) if parts else np.zeros((0, plan.dimension))
+        alpha = model.alpha
+        return contributions_by_block(
+            plan, table, lambda s, part: self._update(plan.task, s, alpha, part), lambda part: losses(part, alpha)
+        )
 
-    def _block(self, plan: RoundPlan, alpha: Array, table: TrainingTable) -> Array:
-        update = self._update(plan.task, _settings(plan), alpha, table)
-        if not plan.statistics:
-            return update
-        half_range = plan.statistics[0].half_range_units * plan.grid
-        scaled = np.clip((losses(table, alpha) - LOSS_CENTRE) / LOSS_WIDTH, -1.0, 1.0) * half_range
-        return np.column_stack([update, np.nan_to_num(scaled, nan=0.0)])
-
-    def _update(self, task: str, settings: dict[str, float], alpha: Array, table: TrainingTable) -> Array:
+    def _update(self, task: str, settings: Mapping[str, float], alpha: Array, table: TrainingTable) -> Array:
         if task == "gradient":
             return gradients(table, alpha) / settings["rows_scale"]
         if task == "curvature":
