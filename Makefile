@@ -11,9 +11,9 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq i
 PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-# No torch and no Opacus in either: nothing that the demo or the tests run needs them. EXTRAS=train adds both.
+# The demo needs neither torch nor Opacus. The tests run rounds with both, so they install them.
 RUN_EXTRAS := cli,flower,lab,server
-DEV_EXTRAS := $(RUN_EXTRAS),audit,dev
+DEV_EXTRAS := $(RUN_EXTRAS),audit,dev,train
 
 DEMO_ARGS ?=
 EXTRAS ?=
@@ -29,7 +29,7 @@ test test-all: export OPENBLAS_NUM_THREADS := 1
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-install: $(VENV)/.dev  ## set up .venv for working on the code; EXTRAS=train adds torch and Opacus
+install: $(VENV)/.dev  ## set up .venv for working on the code; EXTRAS=bench adds the benchmarks' peers
 	@test -z "$(EXTRAS)" || $(PIP_INSTALL) -e '.[$(DEV_EXTRAS),$(EXTRAS)]'
 
 demo: $(VENV)/.run  ## the whole idea on real households; DEMO_ARGS='--epsilon 2' and so on
@@ -67,5 +67,5 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.created
 
 # What the tests need holds all that the demo needs.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.created
-	@echo 'Installing into $(VENV), once: about a minute, without torch.'
+	@echo 'Installing into $(VENV), once: with torch, whose CPU build is enough (200 MB; the default one takes gigabytes).'
 	@$(PIP_INSTALL) -e '.[$(DEV_EXTRAS)]' && touch $(VENV)/.run $@
