@@ -12,7 +12,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from tactful import budget
+from tactful import budget, evaluation, evaluation_log
 from tactful.clock import zone
 from tactful.errors import InvalidInput, UnknownDevice
 from tactful.features import SLOTS
@@ -162,8 +162,11 @@ class VaultRound:
         """Train each device locally: shape (len(devices), plan.dimension); an audit's coordinates stay zero."""
         if not devices:
             return np.zeros((0, plan.dimension))
-        model = self._host.models.get(plan.model_digest)
-        rows = self._trainer.contributions(plan, model, self._rows(tuple(int(device) for device in devices)))
+        model, numbers = self._host.models.get(plan.model_digest), tuple(int(device) for device in devices)
+        if plan.task == evaluation.TASK:
+            rows = evaluation_log.contributions(self._host, plan, numbers, self._last_day())
+        else:
+            rows = self._trainer.contributions(plan, model, self._rows(numbers))
         return np.pad(rows, ((0, 0), (0, plan.canaries))) if plan.canaries else rows
 
     def _rows(self, devices: tuple[int, ...]) -> TrainingTable:
