@@ -7,8 +7,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tactful_lab.cases.cli import case
 from tactful_lab.datasets import completejourney
 from tactful_lab.evaluation.cli import evaluate as evaluate_log
+from tactful_lab.rehearsal.cli import rehearse
 from tactful_lab.slots import baselines, task
 from tactful_lab.slots.evaluate import evaluate
 from tactful_lab.slots.settings import load as load_settings
@@ -28,6 +30,8 @@ def _fail(error: TactfulError) -> typer.Exit:
 
 
 app.command(name="evaluate")(evaluate_log)
+app.command()(rehearse)
+app.command()(case)
 
 
 @app.command()

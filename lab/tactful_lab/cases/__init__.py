@@ -1,0 +1,1 @@
+"""``tactful lab case``: two worked case studies, from content choice to a decision on a device."""
