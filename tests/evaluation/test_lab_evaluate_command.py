@@ -51,7 +51,7 @@ def test_json_has_problems_policies_intervals_and_effective_sizes(folder):
     result = run(folder, "--json", *(flag for word in words for flag in ("--policy", word)), "--resamples", "300")
     assert result.exit_code == 0, result.output
     plain = json.loads(result.stdout)
-    assert list(plain) == ["data_problems", "log", "options", "effects", "policies", "concluded"]
+    assert list(plain) == ["data_problems", "log", "options", "effects", "multiplicity", "policies", "concluded"]
     problems = {problem["kind"]: (problem["count"], problem["rows"]) for problem in plain["data_problems"]}
     last = plain["log"]["rows_read"]
     assert problems == {

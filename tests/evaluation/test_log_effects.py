@@ -55,7 +55,7 @@ def test_the_command_prints_effects_before_policies(folder):  # noqa: F811 - the
     shown = run(folder, log="clean.csv")
     assert shown.output.index("Effects, where chance decided") < shown.output.index("mean per decision")
     plain = json.loads(run(folder, "--json", log="clean.csv").stdout)
-    assert list(plain) == ["data_problems", "log", "options", "effects", "policies", "concluded"]
-    assert {each["analysis"] for each in plain["effects"]} == {"average", "over_time", "by_slot"}
+    assert list(plain) == ["data_problems", "log", "options", "effects", "multiplicity", "policies", "concluded"]
+    assert {each["analysis"] for each in plain["effects"]} == {"average", "over_time", "by_slot", "by_dosage"}
     names = {effect["name"] for each in plain["effects"] for effect in each["fit"]["effects"]}
     assert {"average", "day", "slot=evening"} <= names

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tactful_lab.evaluation.compare import Finding, Plan, compare
-from tactful_lab.evaluation.effects import Analysis, effects
+from tactful_lab.evaluation.effects import Analysis, effects, multiplicity
 from tactful_lab.evaluation.log import LoadedLog, read_log
 from tactful_lab.evaluation.mapping import LogMap, read_map
 from tactful_lab.evaluation.policies import FromColumn, Policy, parse_policy
@@ -40,6 +40,10 @@ def evaluate(
     slot: Annotated[str | None, Column] = None,
     control: Annotated[list[str] | None, typer.Option(help="Column known before the decision; repeat it.")] = None,
     context: Annotated[list[str] | None, typer.Option(help="As --control, effects may differ by it.")] = None,
+    dosage: Annotated[
+        str | None, typer.Option(help="Column of recent pushes; by default computed from the log's own sends.")
+    ] = None,
+    small_sample: Annotated[bool, typer.Option(help="Correct standard errors of effects for few people.")] = True,
     missing_outcomes: Annotated[str | None, typer.Option(help="leave_out or zero.")] = None,
     certain_decisions: Annotated[str | None, typer.Option(help="Propensity 1: leave_out or keep.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of a CSV file.")] = None,
@@ -78,8 +82,8 @@ def evaluate(
         how = Plan(window_days, switch_threshold, limits, resamples, seed, level)
         wanted = [parse_policy(words) for words in policy or _DEFAULT]
         base = parse_policy(reference)
-        loaded = read_log(log, plan, [each.column for each in (*wanted, base) if isinstance(each, FromColumn)])
-        found = effects(loaded.log, level)
+        loaded = read_log(log, plan, _extra(wanted, base), dosage)
+        found = effects(loaded.log, level, small_sample=small_sample, dosage_column=dosage)
         findings = compare(loaded.log, wanted, plan=how, reference=base)
     except TactfulError as error:
         _fail(error)
@@ -89,6 +93,10 @@ def evaluate(
     typer.echo(json.dumps(plain, ensure_ascii=False)) if as_json else _print(loaded, found, findings, base)
     if not all(finding.concluded for finding in findings):
         raise typer.Exit(1)
+
+
+def _extra(wanted: list[Policy], base: Policy) -> list[str]:
+    return [each.column for each in (*wanted, base) if isinstance(each, FromColumn)]
 
 
 def _fail(error: TactfulError) -> NoReturn:
@@ -125,6 +133,7 @@ def report(
         "log": loaded.counts(),
         "options": {**options, **limits, "reference": reference.name},
         "effects": [each.to_dict() for each in found],
+        "multiplicity": multiplicity(found, how.level),
         "policies": [finding.to_dict() for finding in findings],
         "concluded": all(finding.concluded for finding in findings),
     }
@@ -137,6 +146,8 @@ def _print(loaded: LoadedLog, found: tuple[Analysis, ...], findings: tuple[Findi
     for name, value in loaded.counts().items():
         console.print(f"{name.replace('_', ' ')}: {value}", markup=False)
     _print_effects(console, found)
+    tests = multiplicity(found, 0.95)["tests"]
+    console.print(f"{tests} effects tested, intervals and p for each alone: with Bonferroni, multiply p by {tests}.\n")
     for outcome in dict.fromkeys(finding.outcome for finding in findings):
         rows = [finding for finding in findings if finding.outcome == outcome]
         console.print(_policy_table(outcome, rows, reference.name))

@@ -119,25 +119,27 @@ class LoadedLog:
         }
 
 
-def read_log(path: Path, plan: LogMap, columns: Sequence[str] = ()) -> LoadedLog:
+def read_log(path: Path, plan: LogMap, columns: Sequence[str] = (), dosage: str | None = None) -> LoadedLog:
     """Read a push log by its mapping.
 
     Args:
         path: CSV or Parquet.
         plan: What its columns mean.
         columns: Further numeric columns, for `policies.FromColumn`.
+        dosage: A column of recent pushes, which joins the log's ``columns``.
 
     Raises:
         InvalidInput: The file or a column is not there or cannot be read, or no row of it can be used. Else bad rows
             are problems and no errors.
     """
-    frame = load_frame(path, plan, (*plan.columns, *columns))
+    frame = load_frame(path, plan, (*plan.columns, *columns, *([dosage] if dosage else [])))
     found = Findings(len(frame))
     people = _people(frame, plan, found)
     acts = _Acts.read(frame, plan, found)
     values = {name: _outcome(frame, plan, column, found) for name, column in plan.outcomes}
     numeric = {name: _numeric(frame, plan, name, found) for name in (*plan.context, *plan.controls)}
     further = {name: _probability(frame, plan, name, found, acts.chance) for name in columns}
+    further |= {dosage: _dosage(frame, plan, dosage, found)} if dosage else {}
     slot = _slot(frame, plan, found)
     checks.duplicates(frame, plan, people, found)
     kept = ~found.unusable & ~found.repeated
@@ -257,6 +259,14 @@ def _probability(frame: Any, plan: LogMap, column: str, found: Findings, chance:
     text = "the policy's probability of a send is missing or outside 0 to 1"
     found.drop("impossible_policy_probability", column, outside & chance, text)
     return np.where(outside, 0.0, values)
+
+
+def _dosage(frame: Any, plan: LogMap, column: str, found: Findings) -> Floats:
+    """Recent pushes; a row without a number leaves, since an effect by dosage cannot place it."""
+    values, _ = number(frame[column], plan)
+    bad = ~np.isfinite(values) | (values < 0)
+    found.drop("impossible_dosage", column, bad, "the dosage is missing, no number or below 0")
+    return np.where(bad, 0.0, values)
 
 
 def _slot(frame: Any, plan: LogMap, found: Findings) -> NDArray[np.object_] | None:
