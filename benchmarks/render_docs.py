@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import _harness, contacts_table, faults, ope_table, secagg_table
+from benchmarks.slots import OF_FEW
 from tactful_lab.errors import ResultsInvalid
 from tactful_lab.slots.looks import Looks
 
@@ -42,17 +43,24 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
     values = {row["name"]: row["value"] for row in rows}
     methods = list(dict.fromkeys(name.split(" · ")[0] for name in values if name.endswith(" · log_loss")))
     if not methods:
-        return ["| what | value | unit | beside |", "|---|---:|---|---|"] + [
-            f"| {row['name']} | {_with_interval(row, values)} | {row['unit']} | {_beside(row)} |"
-            for row in rows
-            if not row["name"].endswith(INTERVAL)
-        ]
+        return _plain(rows)
     head = "| method | " + " | ".join(title for title, _ in TITLES.values()) + " | log-loss − histogram (95 %) |"
     lines = [head, "|---|" + "---:|" * (len(TITLES) + 1)]
     for method in methods:
         cells = [form.format(values[f"{method} · {key}"]) for key, (_, form) in TITLES.items()]
         lines.append(f"| {method} | " + " | ".join([*cells, _difference(method, values)]) + " |")
-    return lines
+    asked = [row for row in rows if row["reference"] == "bar"]
+    return lines + (["", *_plain(asked)] if asked else [])
+
+
+def _plain(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Every row as a line of its own, an interval's two ends with their value."""
+    values = {row["name"]: row["value"] for row in rows}
+    return ["| what | value | unit | beside |", "|---|---:|---|---|"] + [
+        f"| {row['name']} | {_with_interval(row, values)} | {row['unit']} | {_beside(row)} |"
+        for row in rows
+        if not row["name"].endswith(INTERVAL)
+    ]
 
 
 def _with_interval(row: dict[str, Any], values: dict[str, float]) -> str:
@@ -67,8 +75,10 @@ def _beside(row: dict[str, Any]) -> str:
 
 
 def _difference(method: str, values: dict[str, float]) -> str:
-    name = f"{method} − household histogram · log_loss difference"
-    if name not in values:
+    # Methods on fewer households are compared with the histogram of those, which is named alike.
+    starts = [f"{method} − household histogram{end} · log_loss difference" for end in ("", OF_FEW)]
+    name = next((name for name in starts if name in values), None)
+    if name is None:
         return "–"
     value, low, high = (1e4 * values[name + end] for end in ("", " 95 % low", " 95 % high"))
     return f"{value:+.1f} ({low:+.1f}, {high:+.1f}) · 10⁻⁴".replace("-", "−")

@@ -14,9 +14,11 @@ from benchmarks import (
     faults,
     modes,
     ope,
+    recurrent,
     sampler,
     secagg,
     slots,
+    training,
     worlds,
 )
 from tactful_privacy.errors import TactfulError
@@ -31,9 +33,11 @@ SUITES: dict[str, Callable[[], Sequence[_harness.Row]]] = {
     "faults": faults.run,
     "modes": modes.run,
     "ope": ope.run,
+    "recurrent": recurrent.run,
     "sampler": sampler.run,
     "secagg": secagg.run,
     "slots": slots.run,
+    "training": training.run,
     "worlds": worlds.run,
 }
 

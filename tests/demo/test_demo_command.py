@@ -1,6 +1,7 @@
 """The command itself: one-line errors, and (slow) the whole demonstration with the figures that it must reach."""
 
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -23,6 +24,31 @@ def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(tmp_path):
     result = CliRunner().invoke(app, ["--out", str(tmp_path / "out")])
     assert result.exit_code == 2
     assert "--out" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [(["--trainer", "jax"], "numpy, torch, opacus"), (["--event-level", "2"], "add --trainer opacus")],
+)
+def test_a_trainer_that_cannot_be_is_one_line_and_exit_code_2(arguments, remedy, tmp_path):
+    """A name that is not known, and event-level noise without the trainer that adds it."""
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert remedy in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_torch_the_error_names_the_extra(tmp_path, monkeypatch):
+    """The trainer is asked for before a vault is filled; nothing falls back to numpy."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("torch", "opacus")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "tactful.training.opacus_trainer", raising=False)
+    result = CliRunner().invoke(app, ["--trainer", "opacus", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert "pip install 'tactful[train]'" in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -247,3 +247,52 @@ def test_the_example_of_the_guide_runs():
     """The block of docs/training.md that needs torch runs as it is printed."""
     (block,) = re.findall(r"^```py\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     exec(compile(block, "block", "exec"), {"__name__": "block"})
+
+
+SUMS = (("rows_scale", Fraction(8)), ("curvature_scale", Fraction(3)))
+
+
+def summed(chosen, model, table, task, **options):
+    asked = plan(task, SUMS, statistics=())
+    return room().EventLevelTrainer(chosen, **options).contributions(asked, model, table) * (
+        8 if task == "gradient" else 8 / 3
+    )
+
+
+def test_under_the_noise_are_sums_of_clipped_rows(silent):
+    """Gradient and curvature at a rate of 1 without noise: each row cut to its bound by hand, within 1e-9."""
+    table, model = world(2)
+    chosen = level(sampling_rate=1.0, steps=1, max_grad_norm=0.7, max_curvature_norm=0.9)
+    slopes, bends = (summed(chosen, model, table, task) for task in ("gradient", "curvature"))
+    rows, columns = np.triu_indices(DIMENSION)
+    for device in range(table.n_devices):
+        part = slice(table.bounds[device], table.bounds[device + 1])
+        x, y = table.x[part].astype(float), table.y[part].astype(float)
+        np.testing.assert_allclose(slopes[device], clipped_step(x, y, model.alpha, 0.7), atol=1e-9)
+        p = 1 / (1 + np.exp(-(x @ model.alpha)))
+        each = (p * (1 - p))[:, None, None] * x[:, :, None] * x[:, None, :]
+        length = np.linalg.norm(each, axis=(1, 2)) if len(x) else np.zeros(0)
+        full = (each * np.minimum(1, 0.9 / np.maximum(length, 1e-12))[:, None, None]).sum(axis=0)
+        packed = full[rows, columns] * np.where(rows == columns, 1, math.sqrt(2))
+        np.testing.assert_allclose(bends[device], packed, atol=1e-9)
+        assert not len(x) or length.max() > 0.9 or len(x) == 1
+
+
+@pytest.mark.parametrize(("task", "bound"), [("gradient", 0.5), ("curvature", 0.25)])
+def test_a_sum_carries_noise_of_its_rows_bound(task, bound):
+    """Devices without rows send noise alone: multiplier · bound / rate, within 5 deviations of the estimate.
+
+    Twenty devices give n > 600 numbers; the deviation of the estimate is σ/√(2n), so false alarms are below 1e-5.
+    """
+    table, model = world(3, sizes=(0,) * 20)
+    chosen = level(steps=1, max_curvature_norm=0.25)
+    got = summed(chosen, model, table, task)
+    sigma = chosen.noise_multiplier * bound / chosen.sampling_rate
+    assert abs(got.std() - sigma) < 5 * sigma / math.sqrt(2 * got.size)
+
+
+def test_a_sum_takes_one_step():
+    """A level of several steps a round is refused for a sum, which is released once."""
+    table, model = world()
+    with pytest.raises(UnknownTask, match="one step"):
+        summed(level(), model, table, "gradient")

@@ -23,6 +23,7 @@ from tactful.training import (
     task_layout,
 )
 from tactful.training import numpy_trainer as by_numpy
+from tactful.training.registry import make_trainer
 from tactful_privacy import wire
 
 from .round_world import silence
@@ -35,12 +36,13 @@ needs_torch = pytest.mark.skipif(
     find_spec("torch") is None or find_spec("opacus") is None,
     reason="torch and Opacus are not installed: pip install 'tactful[train]'",
 )
-every_trainer = pytest.mark.parametrize("trainer", ["numpy", pytest.param("torch", marks=needs_torch)], indirect=True)
+WITH_TORCH = [pytest.param(name, marks=needs_torch) for name in ("torch", "opacus")]
+every_trainer = pytest.mark.parametrize("trainer", ["numpy", *WITH_TORCH], indirect=True)
 
 
 @pytest.fixture
 def trainer(request):
-    return NumpyTrainer() if request.param == "numpy" else by_torch().TorchTrainer()
+    return make_trainer(request.param)
 
 
 def by_torch():
@@ -214,35 +216,35 @@ def test_per_sample_gradients_of_both_agree():
             np.testing.assert_allclose(got[row], exact, atol=1e-14, rtol=0)
 
 
-@needs_torch
+@pytest.mark.parametrize("name", WITH_TORCH)
 @pytest.mark.parametrize("task", TASKS)
-def test_both_agree_on_a_year_of_features(task):
+def test_both_agree_on_a_year_of_features(task, name):
     """Contributions of devices with 2,600 rows each, of the prior, agree within 1e-6 for each expected row."""
     table, rows = year(), 2600
     settings = [("rows_scale", Fraction(rows)), ("epochs", Fraction(3)), ("learning_rate", Fraction(1, 2))]
     asked = plan(task, settings)
-    first, second = (t.contributions(asked, Model.prior(), table) for t in (NumpyTrainer(), by_torch().TorchTrainer()))
+    first, second = (t.contributions(asked, Model.prior(), table) for t in (NumpyTrainer(), make_trainer(name)))
     assert np.diff(table.bounds).max() > 2500
     np.testing.assert_allclose(first, second, atol=1e-6, rtol=0)
     assert np.abs(second).max() > 1e-3
 
 
-@needs_torch
+@pytest.mark.parametrize("name", WITH_TORCH)
 @pytest.mark.parametrize("task", TASKS)
-def test_both_agree_in_blocks(task, monkeypatch):
-    """Cut into blocks of a few rows, the torch trainer gives what it gives at once, within 1e-12."""
+def test_both_agree_in_blocks(task, name, monkeypatch):
+    """Cut into blocks of a few rows, a torch trainer gives what it gives at once, within 1e-12."""
     table, model = world(6)
-    whole = by_torch().TorchTrainer().contributions(plan(task), model, table)
+    whole = make_trainer(name).contributions(plan(task), model, table)
     monkeypatch.setattr(blocks, "_CHUNK_ROWS", 7)
-    np.testing.assert_allclose(by_torch().TorchTrainer().contributions(plan(task), model, table), whole, atol=1e-12)
+    np.testing.assert_allclose(make_trainer(name).contributions(plan(task), model, table), whole, atol=1e-12)
 
 
-@needs_torch
-def test_a_round_with_the_torch_trainer_opens_the_same_sum(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", WITH_TORCH)
+def test_a_round_with_a_torch_trainer_opens_the_same_sum(name, tmp_path, monkeypatch):
     """Through vault, participant and secure aggregation, the sums of both agree but for stochastic rounding."""
     silence(monkeypatch)
     sums = []
-    for trainer in (NumpyTrainer(), by_torch().TorchTrainer()):
+    for trainer in (NumpyTrainer(), make_trainer(name)):
         folder = tmp_path / trainer.name
         folder.mkdir()
         with open_host(folder) as host:

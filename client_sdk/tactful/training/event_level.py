@@ -11,8 +11,10 @@ promise about one tap: the round's is. Composed over the steps of all rounds in 
 Importing this module without torch and Opacus raises `TrainExtraMissing`.
 """
 
+import math
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +44,8 @@ except ModuleNotFoundError as missing:
 
 Array = NDArray[np.float64]
 _ORDERS = [1 + k / 100 for k in range(1, 10)] + RDPAccountant.DEFAULT_ALPHAS + [2.0**k for k in range(6, 15)]
+_TASKS = ("fedavg", "gradient", "curvature")
+_FAR = 700.0  # beyond, e^x is infinite in float64
 _EDGE_OF_ORDERS = "Optimal order is the"  # at the edge of the orders the bound is loose, not wrong
 
 
@@ -74,7 +78,9 @@ class EventLevel:
         sampling_rate: probability that a row is in a batch, above 0, at most 1.
         steps: noised steps for each round, at least 1.
         expected_rows: what a device is taken to have, the same for all: a step is the noised sum over
-            ``sampling_rate · expected_rows``. A device's own number would tell how many rows it has.
+            ``sampling_rate · expected_rows``. A device's own number would tell how many rows it has. Of the task
+            ``fedavg`` alone: the other tasks divide by the plan's ``rows_scale``.
+        max_curvature_norm: bound on what one row adds to the curvature, as Frobenius norm.
     """
 
     noise_multiplier: float
@@ -82,10 +88,14 @@ class EventLevel:
     sampling_rate: float
     steps: int
     expected_rows: float
+    max_curvature_norm: float = 0.5
 
     def __post_init__(self) -> None:
         positive(
-            noise_multiplier=self.noise_multiplier, max_grad_norm=self.max_grad_norm, expected_rows=self.expected_rows
+            noise_multiplier=self.noise_multiplier,
+            max_grad_norm=self.max_grad_norm,
+            expected_rows=self.expected_rows,
+            max_curvature_norm=self.max_curvature_norm,
         )
         at_least(1, steps=self.steps)
         if not 0.0 < self.sampling_rate <= 1.0:
@@ -159,7 +169,10 @@ class OsNoiseOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus carries no 
 
 
 class EventLevelTrainer:
-    """Local steps of the task ``fedavg`` by DP-SGD, device by device; a trainer like the others otherwise.
+    """The tasks of a round by DP-SGD, device by device; a trainer like the others otherwise.
+
+    ``fedavg`` takes noised steps. ``gradient`` and ``curvature`` are one noised sum of clipped rows over the sampling
+    rate, so a level of several steps is refused for them.
 
     Two things differ from `Trainer`, for the sake of the guarantee. A device without rows contributes noise, since a
     zero vector would say that it has none. A plan with statistics is refused, since they carry no event-level noise.
@@ -174,27 +187,64 @@ class EventLevelTrainer:
         self._entropy = entropy
 
     def contributions(self, plan: RoundPlan, model: Model, table: TrainingTable) -> Array:
-        """Return one row for each device, shape (n, plan.dimension): its change of α, noised.
+        """Return one row for each device, shape (n, plan.dimension), noised.
 
         Raises:
-            UnknownTask: the task is another one than ``fedavg``, or the plan asks for statistics.
+            UnknownTask: the task is not known or takes one step where the level has several, or there are statistics.
             EntropyFailure: the operating system gave no randomness; nothing may leave.
         """
-        if plan.task != "fedavg" or tuple(plan.layout) != task_layout("fedavg") or plan.statistics:
-            remedy = "ask for fedavg without statistics, or train without event-level noise"
+        several = plan.task != "fedavg" and self.level.steps != 1
+        if plan.task not in _TASKS or tuple(plan.layout) != task_layout(plan.task) or plan.statistics or several:
+            remedy = f"ask for {', '.join(_TASKS)} without statistics, the last two in one step"
             raise UnknownTask(f"{plan.task!r} cannot be noised by event", field="task", remedy=remedy)
-        rate, change = settings_of(plan)["learning_rate"], np.zeros((table.n_devices, plan.dimension))
+        settings, rows = settings_of(plan), np.zeros((table.n_devices, plan.dimension))
         for device, (start, stop) in enumerate(zip(table.bounds[:-1], table.bounds[1:], strict=True)):
-            change[device] = self._change(model.alpha, table.x[start:stop], table.y[start:stop], rate)
-        return change
+            x, y = table.x[start:stop], table.y[start:stop]
+            finite = np.isfinite(x).all(axis=1) & np.isfinite(y)
+            phi, labels = tensor(np.where(finite[:, None], x, 0.0)), tensor(np.where(finite, y, 0.0))
+            rows[device] = self._contribution(plan.task, settings, model.alpha, phi, labels)
+        return rows
 
-    def _change(self, alpha: Array, x: NDArray[np.float32], y: NDArray[np.float32], rate: float) -> Array:
+    def _contribution(
+        self, task: str, settings: Mapping[str, float], alpha: Array, phi: torch.Tensor, labels: torch.Tensor
+    ) -> Array:
+        if task == "gradient":
+            return self._gradient(alpha, phi, labels) / settings["rows_scale"]
+        if task == "curvature":
+            return self._curvature(alpha, phi) * (settings["curvature_scale"] / settings["rows_scale"])
+        return self._change(alpha, phi, labels, settings["learning_rate"])
+
+    def _batch(self, rows: int) -> torch.Tensor:
+        return torch.from_numpy(poisson_sample(rows, self.level.sampling_rate, entropy=self._entropy))
+
+    def _gradient(self, alpha: Array, phi: torch.Tensor, labels: torch.Tensor) -> Array:
+        """Return the noised sum of a batch's clipped gradients over the sampling rate, shape (DIMENSION,)."""
+        head = activity_head(alpha)
+        module, optimizer = GradSampleModule(head, loss_reduction="sum"), self._optimizer(head, 1.0)
+        batch = self._batch(len(labels))
+        backpropagate(module, phi[batch], labels[batch])
+        optimizer.clip_and_accumulate()
+        optimizer.add_noise()
+        noised: Array = -head.weight.grad[0].numpy()  # type: ignore[index, unused-ignore]
+        return noised / self.level.sampling_rate
+
+    def _curvature(self, alpha: Array, phi: torch.Tensor) -> Array:
+        """Return the same of p(1 − p) φφᵀ, packed. A row's Frobenius norm, and length in this packing: p(1 − p)‖φ‖²."""
+        x = phi[self._batch(len(phi))].numpy()
+        p = 1.0 / (1.0 + np.exp(-np.clip(x @ alpha, -_FAR, _FAR)))
+        square = np.einsum("ij,ij->i", x, x)
+        weight = np.minimum(p * (1.0 - p), self.level.max_curvature_norm / np.maximum(square, 1e-12))
+        rows, columns = np.triu_indices(len(alpha))
+        total = (x.T @ (x * weight[:, None]))[rows, columns] * np.where(rows == columns, 1.0, math.sqrt(2.0))
+        noise = gaussian(len(rows), entropy=self._entropy)
+        noised: Array = total + noise * (self.level.noise_multiplier * self.level.max_curvature_norm)
+        return noised / self.level.sampling_rate
+
+    def _change(self, alpha: Array, phi: torch.Tensor, labels: torch.Tensor, rate: float) -> Array:
         level, head = self.level, activity_head(alpha)
         module, optimizer = GradSampleModule(head, loss_reduction="sum"), self._optimizer(head, rate)
-        finite = np.isfinite(x).all(axis=1) & np.isfinite(y)
-        phi, labels = tensor(np.where(finite[:, None], x, 0.0)), tensor(np.where(finite, y, 0.0))
         for _ in range(level.steps):
-            batch = torch.from_numpy(poisson_sample(len(y), level.sampling_rate, entropy=self._entropy))
+            batch = self._batch(len(labels))
             backpropagate(module, phi[batch], labels[batch])
             optimizer.step()
             optimizer.zero_grad()

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tactful.features import DIMENSION
 from tactful.model import Model
 from tactful.training.blocks import contributions_by_block
+from tactful.training.local_steps import local_steps
 from tactful.training.tables import TrainingTable
 from tactful_privacy.wire import RoundPlan
 
@@ -64,18 +65,6 @@ def losses(table: TrainingTable, alpha: Array) -> Array:
     return mean
 
 
-def _local_steps(table: TrainingTable, alpha: Array, learning_rate: float, epochs: int) -> Array:
-    """Return each device's change of α after full-batch gradient steps on its mean loss, shape (n, DIMENSION)."""
-    change = np.zeros((table.n_devices, DIMENSION))
-    for device, (start, stop) in enumerate(zip(table.bounds[:-1], table.bounds[1:], strict=True)):
-        x, y, local = table.x[start:stop], table.y[start:stop], alpha.copy()
-        for _ in range(epochs if len(y) else 0):
-            p = _sigmoid(x @ local.astype(np.float32))
-            local += learning_rate * ((y - p) @ x) / len(y)
-        change[device] = local - alpha
-    return change
-
-
 class NumpyTrainer:
     """Vectorised over the rows of a block of devices; memory does not grow with their number beyond the table."""
 
@@ -87,7 +76,9 @@ class NumpyTrainer:
         tasks: dict[str, Callable[[Mapping[str, float], TrainingTable], Array]] = {
             "gradient": lambda s, part: gradients(part, alpha) / s["rows_scale"],
             "curvature": lambda s, part: curvatures(part, alpha) * (s["curvature_scale"] / s["rows_scale"]),
-            "fedavg": lambda s, part: _local_steps(part, alpha, s["learning_rate"], int(s["epochs"])),
+            "fedavg": lambda s, part: local_steps(
+                part.x, part.y, part.bounds, alpha, s["learning_rate"], int(s["epochs"])
+            ),
         }
         return contributions_by_block(
             plan, table, lambda s, part: tasks[plan.task](s, part), lambda part: losses(part, alpha)

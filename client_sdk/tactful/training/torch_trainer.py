@@ -4,18 +4,20 @@ It computes in float64, so it is also the oracle of `NumpyTrainer`, which comput
 trainer's formulas: only the loss is written down, and every task is a derivative of it.
 
 ``gradient``
-    per-sample gradients by Opacus' `GradSampleModule`, summed by device. That one and not `torch.func.vmap`, since the
-    module is what `DPOptimizer` reads: what is compared with the other trainer is what event-level DP-SGD clips.
+    the derivative by copies of α: each device has one of its own and rows of its own, so the derivative of Σ over
+    devices falls apart into the devices' gradients.
 ``curvature``
-    the gradient differentiated again, for all devices at once: each has its own copy of α and rows of its own, so the
-    derivative of Σ over devices falls apart into the devices' Hessians.
+    that gradient differentiated again.
 ``fedavg``
     gradient steps on those copies, for all devices at once.
+
+Per-sample gradients, by Opacus' `GradSampleModule`, are what `tactful.training.opacus_trainer` sums and what
+event-level DP-SGD clips.
 
 Importing this module without torch and Opacus raises `TrainExtraMissing`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +75,11 @@ def per_sample_gradients(table: TrainingTable, alpha: Array) -> Array:
     return gradient
 
 
+def sums(values: torch.Tensor, table: TrainingTable) -> torch.Tensor:
+    """Sum rows device by device: (rows, ...) to (n, ...); devices without rows get zero."""
+    return torch.segment_reduce(values, "sum", lengths=torch.from_numpy(np.diff(table.bounds)), axis=0, initial=0.0)
+
+
 class _Devices:
     """Rows of n devices as tensors, and the losses of n copies of α, one for each device."""
 
@@ -89,15 +96,14 @@ class _Devices:
         """Return each row's loss under its own device's α, shape (rows,)."""
         return log_loss((self.x * local.index_select(0, self.of_row)).sum(dim=1), self.y)
 
-    def sums(self, values: torch.Tensor) -> torch.Tensor:
-        """Sum rows device by device: (rows, ...) to (n, ...)."""
-        return values.new_zeros(len(self.count), *values.shape[1:]).index_add(0, self.of_row, values)
-
 
 def gradients(table: TrainingTable, alpha: Array) -> Array:
-    """Return the sum of the per-sample gradients of each device, shape (n, DIMENSION)."""
-    total: Array = _Devices(table).sums(torch.from_numpy(per_sample_gradients(table, alpha))).numpy()
-    return total
+    """Return Σ of the gradients of each device's log-likelihood, shape (n, DIMENSION)."""
+    devices = _Devices(table)
+    local = devices.copies(alpha)
+    (total,) = torch.autograd.grad(devices.row_losses(local).sum(), local)
+    gradient: Array = -total.numpy()
+    return gradient
 
 
 def curvatures(table: TrainingTable, alpha: Array) -> Array:
@@ -125,9 +131,10 @@ def local_steps(table: TrainingTable, alpha: Array, learning_rate: float, epochs
 
 def losses(table: TrainingTable, alpha: Array) -> Array:
     """Return the mean log-loss of each device in nats, shape (n,); NaN for a device without rows."""
-    devices = _Devices(table)
+    count = torch.from_numpy(np.diff(table.bounds))
     with torch.no_grad():
-        mean: Array = (devices.sums(devices.row_losses(devices.copies(alpha))) / devices.count).numpy()
+        each = log_loss(tensor(table.x) @ tensor(alpha), tensor(table.y))
+        mean: Array = (sums(each, table) / count).numpy()
     return mean
 
 
@@ -138,14 +145,25 @@ class TorchTrainer:
 
     def contributions(self, plan: RoundPlan, model: Model, table: TrainingTable) -> Array:
         """Return one row for each device, shape (n, plan.dimension); see `Trainer.contributions`."""
-        alpha = model.alpha
-        return contributions_by_block(
-            plan, table, lambda s, part: self._update(plan.task, s, alpha, part), lambda part: losses(part, alpha)
-        )
+        return activity_contributions(plan, model, table, gradients, curvatures, local_steps)
 
-    def _update(self, task: str, settings: Mapping[str, float], alpha: Array, table: TrainingTable) -> Array:
-        if task == "gradient":
-            return gradients(table, alpha) / settings["rows_scale"]
-        if task == "curvature":
-            return curvatures(table, alpha) * (settings["curvature_scale"] / settings["rows_scale"])
-        return local_steps(table, alpha, settings["learning_rate"], int(settings["epochs"]))
+
+def activity_contributions(
+    plan: RoundPlan,
+    model: Model,
+    table: TrainingTable,
+    gradient: Callable[[TrainingTable, Array], Array],
+    curvature: Callable[[TrainingTable, Array], Array],
+    steps: Callable[[TrainingTable, Array, float, int], Array],
+) -> Array:
+    """Return one row for each device from what the three tasks compute; see `Trainer.contributions`."""
+    alpha = model.alpha
+
+    def update(settings: Mapping[str, float], part: TrainingTable) -> Array:
+        if plan.task == "gradient":
+            return gradient(part, alpha) / settings["rows_scale"]
+        if plan.task == "curvature":
+            return curvature(part, alpha) * (settings["curvature_scale"] / settings["rows_scale"])
+        return steps(part, alpha, settings["learning_rate"], int(settings["epochs"]))
+
+    return contributions_by_block(plan, table, update, lambda part: losses(part, alpha))

@@ -52,6 +52,12 @@ class Baskets:
     def __len__(self) -> int:
         return len(self.household)
 
+    def take(self, households: NDArray[np.intp]) -> "Baskets":
+        """Return the baskets of some households only, by ascending index; they are numbered anew from 0."""
+        kept = np.isin(self.household, households)
+        household = np.searchsorted(households, self.household[kept]).astype(np.int32)
+        return Baskets(household, self.day[kept], self.slot[kept], self.at[kept], self.household_ids[households])
+
 
 @dataclass(frozen=True, slots=True)
 class Dropped:

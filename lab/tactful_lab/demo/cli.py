@@ -15,7 +15,7 @@ from rich.table import Table
 from tactful_lab.demo import figures, page
 from tactful_lab.demo.story import Options, RoundRow, Story, Teller
 from tactful_lab.demo.table import DAY_RATE, GLOBAL, HISTOGRAM, DecemberTable
-from tactful_lab.slots import learning
+from tactful_lab.slots import learning, trainers
 from tactful_privacy.errors import TactfulError
 
 app = typer.Typer(
@@ -33,13 +33,15 @@ def demo(
     hosts: Annotated[int, typer.Option(help="App backends that hold the households.")] = 5,
     dropout: Annotated[float, typer.Option(help="Share of rounds in which a host falls silent.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Of splits and drop-outs; privacy noise has no seed.")] = 0,
+    trainer: Annotated[str, typer.Option(help="numpy, torch or opacus; the last two need the extra train.")] = "numpy",
+    event_level: Annotated[float, typer.Option(help="Noise multiplier of event-level noise (opacus); 0: none.")] = 0.0,
     out: Annotated[Path, typer.Option(help="Folder for vaults, ledger and report.")] = Path("out/demo"),
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
 ) -> None:
     """Learn when households shop, privately, and decide one household's week."""
     started = time.monotonic()
     try:
-        options = Options(epsilon, rounds, hosts, dropout, seed, out)
+        options = Options(epsilon, rounds, hosts, dropout, seed, out, trainer=trainer, event_noise=event_level)
         story, table, report = _perform(options)
     except TactfulError as error:
         typer.echo(f"tactful demo: {error}", err=True)
@@ -60,6 +62,7 @@ def _perform(options: Options) -> tuple[Story, DecemberTable, Path]:
     from tactful_lab.datasets import completejourney
     from tactful_lab.slots.task import build
 
+    trainers.build(options.trainer, options.event_noise)  # says what is missing before anything is written
     options.out.mkdir(parents=True, exist_ok=True)
     baskets, dropped = completejourney.load()
     terms = completejourney.terms()
@@ -71,7 +74,7 @@ def _perform(options: Options) -> tuple[Story, DecemberTable, Path]:
     _rounds(teller)
     teller.week()
     teller.close()
-    table = _december(DecemberTable(build(baskets), options.epsilon), teller)
+    table = _december(DecemberTable(build(baskets), options.epsilon, options.trainer), teller)
     _tell(teller.story)
     return teller.story, table, page.write(options.out / "report.html", teller.story, table, terms.caveat)
 
@@ -93,7 +96,9 @@ def _vaults(teller: Teller) -> None:
 def _rounds(teller: Teller) -> None:
     options = teller.options
     n_min = options.setting().n_min
-    console.print(f"\n[bold]3  {options.rounds} rounds of private learning[/] (n_min = {n_min}, t = 1)")
+    console.print(
+        f"\n[bold]3  {options.rounds} rounds of private learning[/] (n_min = {n_min}, t = 1, {options.trainer})"
+    )
     with _bar() as bar:
         task = bar.add_task("learning", total=options.rounds)
         for row in teller.run():
@@ -140,6 +145,10 @@ def _tell(story: Story) -> None:
     ledger = story.ledger
     console.print("\n[bold]5  What it cost[/]")
     console.print(f"   ε spent per device: least {least:.2f}, median {median:.2f}, most {most:.2f} (δ = 1e-6)")
+    if story.event_epsilon is not None:
+        console.print(
+            f"   and of one row of a device, by event: ε ≤ {story.event_epsilon:.2f} (δ = 1e-6), never added to it"
+        )
     console.print(
         f"   {story.lower_user}: own ceiling ε = {story.lower_epsilon:g}; in {story.lower_rounds} rounds, then refused"
     )

@@ -109,7 +109,7 @@ def _privacy(story: Story) -> Section:
     return Section(
         "What it cost, and what the noise did",
         [
-            Prose(claim),
+            Prose(claim + _by_event(story)),
             Picture(
                 plots.epsilon_over_rounds(rounds, low, median, high, budget=options.epsilon, delta=options.delta),
                 "epsilon",
@@ -121,6 +121,15 @@ def _privacy(story: Story) -> Section:
                 "Length of the opened mean update and of the noise in it. The first rounds estimate curvature.",
             ),
         ],
+    )
+
+
+def _by_event(story: Story) -> str:
+    if story.event_epsilon is None:
+        return ""
+    return (
+        " Besides, and never added to it: each row of a device, one slot of one day, is protected with"
+        f" ε ≤ {story.event_epsilon:.2f} at the same δ against whoever sees that device's contribution alone."
     )
 
 

@@ -14,6 +14,7 @@ from tactful import Candidate, ErasureReceipt, WeekPlan
 from tactful.features import SLOTS
 from tactful.federation import ContributionView
 from tactful_lab.datasets.completejourney import Baskets
+from tactful_lab.slots import trainers
 from tactful_lab.slots.federation import LEARN_FROM, Setting, ShopFederation, drop_outs, local_midnight, track, user_id
 from tactful_lab.slots.learning import Learning
 from tactful_privacy.accounting.zcdp import epsilon as epsilon_of
@@ -29,7 +30,10 @@ LOWER_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a reader may choose. ``seed`` sets splits and drop-outs, never privacy noise."""
+    """What a reader may choose. ``seed`` sets splits and drop-outs, never privacy noise.
+
+    ``trainer`` and ``event_noise`` are those of `Setting`.
+    """
 
     epsilon: float
     rounds: int
@@ -38,6 +42,8 @@ class Options:
     seed: int
     out: Path
     delta: float = 1e-6
+    trainer: str = "numpy"
+    event_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.dropout < 1:
@@ -50,10 +56,19 @@ class Options:
             raise InvalidInput(f"is {self.epsilon}", field="epsilon", remedy="give 0.05 to 100")
         if not 0 <= self.seed < 2**32:
             raise InvalidInput(f"is {self.seed}", field="seed", remedy="give a whole number from 0")
+        trainers.check(self.trainer, self.event_noise)
 
     def setting(self) -> Setting:
         """The federation's setting."""
-        return Setting(epsilon=self.epsilon, rounds=self.rounds, delta=self.delta, hosts=self.hosts, seed=self.seed)
+        return Setting(
+            epsilon=self.epsilon,
+            rounds=self.rounds,
+            delta=self.delta,
+            hosts=self.hosts,
+            seed=self.seed,
+            trainer=self.trainer,
+            event_noise=self.event_noise,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,7 @@ class RoundRow:
 
 @dataclass(slots=True)
 class Story:
-    """Everything that happened."""
+    """Everything that happened. ``event_epsilon``: of one row, apart from a household's ε and never added to it."""
 
     options: Options
     events: int = 0
@@ -97,6 +112,7 @@ class Story:
     alpha: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     model_version: str = ""
     rho_per_round: float = 0.0
+    event_epsilon: float | None = None
 
     @property
     def released(self) -> int:
@@ -231,4 +247,7 @@ class Teller:
         self.story.alpha, self.story.model_version = model.alpha, model.version
         self.story.ledger_path = federation.server.ledger_path
         self.story.ledger = verify(self.story.ledger_path, federation.server.office.ledger.head)
+        if self.options.event_noise:
+            level = trainers.event_level(self.options.event_noise)
+            self.story.event_epsilon = level.report(rounds=len(self.story.rounds), delta=self.options.delta).epsilon
         federation.close()

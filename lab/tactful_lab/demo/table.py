@@ -27,6 +27,7 @@ class DecemberTable:
 
     task: SlotTask
     epsilon: float
+    trainer: str = "numpy"
     rows: list[Evaluation] = field(default_factory=list)
     precision: dict[str, dict[str, float]] = field(default_factory=dict)
     curves: dict[str, metrics.CalibrationCurve] = field(default_factory=dict)
@@ -37,7 +38,8 @@ class DecemberTable:
     @property
     def shared(self) -> str:
         """Name of the federated row without the personal layer."""
-        return f"federated, ε = {self.epsilon:g}"
+        # Eighty columns hold the short name of the trainer, the default's being left out.
+        return f"federated, ε = {self.epsilon:g}{'' if self.trainer == 'numpy' else f', {self.trainer}'}"
 
     @property
     def ours(self) -> str:

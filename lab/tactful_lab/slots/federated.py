@@ -34,10 +34,29 @@ class FederatedRun:
         return model_scores(self.task, self.alpha, split, personal=personal)
 
 
-def run_federated(task: SlotTask, baskets: Baskets, *, epsilon: float, seed: int, delta: float = 1e-6) -> FederatedRun:
-    """Run a whole federation in a temporary directory; ``seed`` sets the split over hosts, never the noise."""
+def run_federated(
+    task: SlotTask,
+    baskets: Baskets,
+    *,
+    epsilon: float,
+    seed: int,
+    delta: float = 1e-6,
+    trainer: str = "numpy",
+    rounds: int | None = None,
+) -> FederatedRun:
+    """Run a whole federation in a temporary directory.
+
+    Args:
+        task: the households.
+        baskets: the same ones'.
+        epsilon: central ε over all rounds.
+        seed: of the split over hosts, never of the noise.
+        delta: the δ beside it.
+        trainer: of the hosts, by name.
+        rounds: how many; as tuned by default.
+    """
     chosen = learning.load()
-    setting = Setting(epsilon=epsilon, delta=delta, rounds=chosen.rounds, seed=seed)
+    setting = Setting(epsilon=epsilon, delta=delta, rounds=rounds or chosen.rounds, seed=seed, trainer=trainer)
     with (
         tempfile.TemporaryDirectory(prefix="tactful-") as folder,
         ShopFederation.build(Path(folder), baskets, setting, chosen) as federation,

@@ -7,7 +7,7 @@ weather: which host is away in which round.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from tactful.model import Model
 from tactful.testing import FrozenClock
 from tactful.training import TASKS
 from tactful_lab.datasets.completejourney import Baskets
+from tactful_lab.slots import trainers
 from tactful_lab.slots.learning import Learning
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.wire import HostEntry, sign
@@ -55,6 +56,8 @@ class Setting:
         rounds: how many rounds.
         hosts: how many hosts hold the households.
         seed: of the split of households over hosts; privacy noise has no seed.
+        trainer: which one the hosts use, by name; see `trainers.NAMES`.
+        event_noise: multiplier of the event-level noise which devices add before, by that trainer; 0 for none.
     """
 
     epsilon: float
@@ -62,6 +65,8 @@ class Setting:
     delta: float = 1e-6
     hosts: int = 5
     seed: int = 0
+    trainer: str = "numpy"
+    event_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if self.hosts < 3:
@@ -70,6 +75,7 @@ class Setting:
             raise InvalidInput(f"is {self.epsilon}", field="epsilon", remedy="give epsilon > 0")
         if self.rounds < 2:
             raise InvalidInput(f"is {self.rounds}", field="rounds", remedy="use at least 2")
+        trainers.check(self.trainer, self.event_noise)
 
     @property
     def n_min(self) -> int:
@@ -219,6 +225,8 @@ def _server(root: Path, setting: Setting, learning: Learning) -> Federation:
         n_min=setting.n_min,
         colluders=COLLUDERS,
     )
+    if setting.event_noise:
+        terms = replace(terms, statistics=())  # a reported loss would carry no event-level noise
     return Federation.open(
         root / "server", "shop", terms=terms, model=spec, optimiser=learning.optimiser(setting.rounds)
     )
@@ -255,7 +263,13 @@ def _join(
     setting: Setting,
     observe: Observe | None,
 ) -> ShopHost:
-    side = VaultRound(host, host_id=host_id, server_key=server.server_key, policy=_policy(setting))
+    side = VaultRound(
+        host,
+        host_id=host_id,
+        server_key=server.server_key,
+        policy=_policy(setting),
+        trainer=trainers.build(setting.trainer, setting.event_noise),
+    )
     side.install(server.signed_model())
     public = side.identity_key.public_key().public_bytes_raw()
     server.enrol(sign(HostEntry(host_id, public, len(households)), side.identity_key))
