@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _harness, contacts_table, faults, ope_table, secagg_table
+from benchmarks import _harness, contacts_table, faults, ope_table, optimisers_table, secagg_table
 from benchmarks.slots import OF_FEW
 from tactful_lab.errors import ResultsInvalid
 from tactful_lab.slots.looks import Looks
@@ -26,7 +26,12 @@ TITLES = {
     "precision_top_5_percent": ("precision, top 5 %", "{:.3f}"),
     "top_slot_hit_rate": ("top-slot hit rate", "{:.3f}"),
 }
-TABLES = {"contacts": contacts_table.table, "ope": ope_table.table, "secagg": secagg_table.table}
+TABLES = {
+    "contacts": contacts_table.table,
+    "ope": ope_table.table,
+    "optimisers": optimisers_table.table,
+    "secagg": secagg_table.table,
+}
 """Suites with tables of their own; all others share `table`."""
 
 

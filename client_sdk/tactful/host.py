@@ -45,7 +45,6 @@ class Host:
     Attributes:
         settings: of the policy, for all devices.
         strict: whether the hot path raises instead of staying quiet.
-        fleet_price_minor: ν, what the fleet asks for one push, in minor units.
         default_budget: (ε, δ) which a device's own ceiling may lower, never raise.
         activity_writes: rises with every change of the events that are learned from.
     """
@@ -66,7 +65,6 @@ class Host:
         self.timezone = timezone
         self.settings = settings
         self.strict = strict
-        self.fleet_price_minor = 0.0
         self.default_budget = default_budget
         self.activity_writes = 0
         self._problems: Counter[str] = Counter()
@@ -290,6 +288,11 @@ class Host:
     def model(self) -> Model:
         """The model in use: the newest installed, or the public prior."""
         return self._shelf.model
+
+    @property
+    def fleet_price_minor(self) -> float:
+        """ν, what the fleet asks for one push, in minor units: the newest model's, at most this host's own ceiling."""
+        return min(self._shelf.fleet_price_minor, self.settings.fleet_price_ceiling_minor)
 
     @property
     def models(self) -> ModelShelf:

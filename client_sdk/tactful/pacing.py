@@ -116,8 +116,14 @@ def budget_choice(view: DeviceView, rested: Outlook) -> Choice:
 
 
 def weekly_budget(view: DeviceView, rested: Outlook) -> int:
-    """Return k, halved (rounded down) for every "too often" said in the last ``feedback_d`` days."""
-    return len(budget_choice(view, rested).picks) >> complaints_of_frequency(view)
+    """Return k, halved (rounded down) for every "too often" said in the last ``feedback_d`` days.
+
+    The fleet's price may hold a device back to one push a week, but does not silence one that wants any for itself.
+    """
+    k = len(budget_choice(view, rested).picks)
+    if not k and view.fleet_price_minor > 0.0:
+        k = min(1, len(budget_choice(replace(view, fleet_price_minor=0.0), rested).picks))
+    return k >> complaints_of_frequency(view)
 
 
 def complaints_of_frequency(view: DeviceView) -> int:

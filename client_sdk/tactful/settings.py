@@ -67,6 +67,7 @@ class PolicySettings:
         fallback_slot: index of the fixed daytime slot for devices without consent to personalisation.
         feedback_d: for how long "too often" and "wrong time" hold.
         pacing_step_minor: how far the dual price moves per push above or below the budget's pace.
+        fleet_price_ceiling_minor: most that a push may be charged by the fleet, whatever the server's card says.
     """
 
     guardrails: GuardrailSettings = field(default_factory=GuardrailSettings)
@@ -88,13 +89,14 @@ class PolicySettings:
     fallback_slot: int = 2
     feedback_d: float = 28.0
     pacing_step_minor: float = 0.05
+    fleet_price_ceiling_minor: float = 10.0
     excluded_tags: frozenset[str] = frozenset()
     excluded_categories: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         positive(reference_value_minor=self.reference_value_minor, prior_effect_deviation=self.prior_effect_deviation)
         positive(novelty_half_life_d=self.novelty_half_life_d, feedback_d=self.feedback_d)
-        for name in ("opt_out_cost_minor", "fatigue_minor_per_dose", "pacing_step_minor"):
+        for name in ("opt_out_cost_minor", "fatigue_minor_per_dose", "pacing_step_minor", "fleet_price_ceiling_minor"):
             _between(0, 1e12, **{name: getattr(self, name)})
         fraction(propensity_floor=self.propensity_floor, propensity_ceiling=self.propensity_ceiling)
         fraction(micro_randomised_propensity=self.micro_randomised_propensity)

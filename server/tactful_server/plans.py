@@ -10,9 +10,11 @@ from tactful_privacy.accounting.signal import Outlook, outlook_of
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.mechanisms.adaptive_clip import CLIP_BIT, AdaptiveClip
 from tactful_privacy.mechanisms.banded import strategy_for
+from tactful_privacy.mechanisms.sends import SENDS, SENDS_CAP
 from tactful_privacy.secagg.thresholds import recommended
 from tactful_privacy.validate import at_least, positive
 from tactful_privacy.wire import Block, CorrelatedRun, KeyDirectory, RoundPlan, Statistic, digest
+from tactful_server.fleet_price import FleetPrice
 
 REHEARSAL_MODE = REHEARSAL
 MODULUS_BITS = 32
@@ -72,6 +74,7 @@ class RoundTerms:
         run: correlated noise, in mode ``central`` alone.
         adaptive_clip: lets the clip norm follow a quantile of the devices; ``clip_norm`` is where it starts, and the
             half-ranges of the statistics move with it.
+        fleet_price: asks devices for their pushes of a week, and prices a push; see `fleet_price`.
     """
 
     epsilon: float
@@ -89,6 +92,7 @@ class RoundTerms:
     replaces_mode: str = ""
     run: RunTerms | None = None
     adaptive_clip: AdaptiveClip | None = None
+    fleet_price: FleetPrice | None = None
 
     def __post_init__(self) -> None:
         _check_mode(self)
@@ -97,12 +101,19 @@ class RoundTerms:
         positive(clip_norm=self.clip_norm)
 
     def half_ranges(self, clip_norm: float) -> tuple[tuple[str, float], ...]:
-        """(name, half-range) of every statistic at this clip norm, that of adaptive clipping last."""
-        if self.adaptive_clip is None:
-            return self.statistics
-        moved = clip_norm / self.clip_norm
-        others = tuple((name, half * moved) for name, half in self.statistics)
-        return (*others, (CLIP_BIT, clip_norm * self.adaptive_clip.half_range_share))
+        """(name, half-range) of every statistic at this clip norm: the fleet's sends, then adaptive clipping's last."""
+        moved = clip_norm / self.clip_norm if self.adaptive_clip else 1.0
+        ranges = [(name, half * moved) for name, half in self.statistics]
+        if self.fleet_price is not None:
+            ranges.append((SENDS, clip_norm * self.fleet_price.half_range_share))
+        if self.adaptive_clip is not None:
+            ranges.append((CLIP_BIT, clip_norm * self.adaptive_clip.half_range_share))
+        return tuple(ranges)
+
+    def all_settings(self) -> tuple[tuple[str, Fraction], ...]:
+        """Every parameter of the local task, sorted by name."""
+        capped = () if self.fleet_price is None else ((SENDS_CAP, Fraction(self.fleet_price.cap)),)
+        return tuple(sorted((*self.settings, *capped)))
 
     def calibrate(self, directory: KeyDirectory, dimension: int, clip_norm: float | None = None) -> Calibration:
         """Noise, grid and price for this roster and ``dimension`` coordinates (without statistics and canaries).
@@ -230,7 +241,7 @@ def build_plan(
         attempt=0,
         mode=terms.mode if noisy else REHEARSAL_MODE,
         task=task,
-        settings=tuple(sorted(terms.settings)),
+        settings=terms.all_settings(),
         model_digest=start.model_digest,
         layout=layout,
         statistics=tuple(map(Statistic, names, calibration.half_range_units)),

@@ -7,13 +7,16 @@ from fractions import Fraction
 
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.mechanisms.adaptive_clip import CLIP_BIT, share_below
+from tactful_privacy.mechanisms.sends import FLEET_PRICE, SENDS, SENDS_CAP, per_week
 from tactful_privacy.wire import CorrelatedRun, RoundPlan, Signed
 from tactful_server.aggregation import Opened
 from tactful_server.errors import ModeSwitched
+from tactful_server.fleet_price import PriceState
 from tactful_server.journal import Phase, RoundId
 from tactful_server.plans import RoundTerms
 from tactful_server.records import Store
 
+_PRICE = "fleet_price"
 _OF_A_RUN = ("grid_exponent", "clip_units", "norm_bound_squared", "noise_variance_units", "layout", "statistics")
 
 
@@ -117,7 +120,11 @@ class Progress:
         return {task: float.fromhex(c) for task, c in json.loads(self._facts().get("clip", b"{}")).items()}
 
     def after(self, plan: RoundPlan, terms: RoundTerms, opened: Opened) -> Mapping[str, bytes]:
-        """The facts about clipping that a release leaves to the rounds after it."""
+        """The facts about clipping and the fleet price that a release leaves to the rounds after it."""
+        price = {} if terms.fleet_price is None else {_PRICE: self._price_after(plan, terms, opened).dump()}
+        return {**self._clip_after(plan, terms, opened), **price}
+
+    def _clip_after(self, plan: RoundPlan, terms: RoundTerms, opened: Opened) -> Mapping[str, bytes]:
         half = next((s.half_range_units * plan.grid for s in plan.statistics if s.name == CLIP_BIT), None)
         if terms.adaptive_clip is None or half is None:
             return {}
@@ -126,12 +133,39 @@ class Progress:
         clips = {task: c.hex() for task, c in (self._clips() | {plan.task: moved}).items()}
         return {"clip": json.dumps(clips, sort_keys=True).encode()}
 
+    # The fleet price
+
+    def figures(self, plan: RoundPlan, terms: RoundTerms, opened: Opened) -> Mapping[str, float]:
+        """What the model's card says by name: the reported means and, where there is one, the fleet price after them.
+
+        From the opened, noised means alone; nothing else of the round is looked at.
+        """
+        if terms.fleet_price is None:
+            return opened.statistics
+        return {**opened.statistics, FLEET_PRICE: self._price_after(plan, terms, opened).price_minor}
+
+    def _price_after(self, plan: RoundPlan, terms: RoundTerms, opened: Opened) -> PriceState:
+        before = PriceState.load(self._facts().get(_PRICE, b""))
+        half = _half_ranges(plan).get(SENDS)
+        if terms.fleet_price is None or half is None:
+            return before
+        noise_std = per_week(opened.noise_std, terms.fleet_price.cap, half)
+        return terms.fleet_price.step(before, opened.statistics[SENDS], noise_std)
+
 
 def in_units_of(terms: RoundTerms, plan: RoundPlan, opened: Opened) -> Opened:
-    """Return the means with the statistics in the units of the terms: adaptive clipping moved their half-ranges."""
-    if terms.adaptive_clip is None:
-        return opened
-    nominal = dict(terms.statistics)
-    halves = {s.name: s.half_range_units * plan.grid for s in plan.statistics}
+    """Return the means with the statistics in the units of the terms: adaptive clipping moved their half-ranges.
+
+    The fleet's sends are pushes of a planned device in a week, noise included.
+    """
+    nominal = dict(terms.statistics) if terms.adaptive_clip else {}
+    halves = _half_ranges(plan)
     told = {name: mean * nominal.get(name, halves[name]) / halves[name] for name, mean in opened.statistics.items()}
+    if SENDS in told:
+        told[SENDS] = per_week(told[SENDS], float(dict(plan.settings)[SENDS_CAP]), halves[SENDS])
     return replace(opened, statistics=told)
+
+
+def _half_ranges(plan: RoundPlan) -> dict[str, float]:
+    """Half-range of each of the plan's statistics, in model units."""
+    return {statistic.name: statistic.half_range_units * plan.grid for statistic in plan.statistics}

@@ -333,6 +333,7 @@ class Office:
         before = None if plan.rho == 0 else parent.card.rho
         spent = None if before is None else before + self.progress.charged(plan)
         told = None if spent is None else _rational(epsilon_of(float(spent), self.terms.delta))
+        figures = self.progress.figures(plan, self.terms, opened)
         return ArtifactCard(
             name=self.model.name,
             version=parent.card.version + 1,
@@ -345,7 +346,7 @@ class Office:
             rho=None if spent is None else _above(spent),
             ledger_head=plan.previous_head,
             parent=digest(parent),
-            evaluation=tuple(sorted((name, _rational(value)) for name, value in opened.statistics.items())),
+            evaluation=tuple(sorted((name, _rational(value)) for name, value in figures.items())),
             training=(("mode", plan.mode), ("planned_devices", str(opened.planned_devices)), ("task", plan.task)),
         )
 

@@ -88,6 +88,12 @@ CARD = wire.ArtifactCard(
     evaluation=(("auc", Fraction(71, 100)), ("log_loss", Fraction(461, 5000))),
     training=(("hosts", "5"), ("mode", "distributed")),
 )
+PRICED = replace(  # ν and the sends it follows from stand among the figures, by name
+    CARD,
+    version=4,
+    round_number=8,
+    evaluation=(("fleet_price_minor", Fraction(11, 4)), ("log_loss", Fraction(461, 5000)), ("sends", Fraction(23, 8))),
+)
 PRIOR = replace(CARD, version=0, epsilon=None, rho=None, features=(), evaluation=(), training=())
 SHARES = (("north", b"n" * 33), ("south", b"s" * 33))
 LEDGER_HEAD = wire.LedgerHead("shop", 9, h32("root"), h32("chain"))
@@ -128,6 +134,7 @@ SAMPLES: tuple[Message, ...] = (
     wire.RoundReply(P, "released", 65_535, "north", b""),
     CARD,
     PRIOR,
+    PRICED,
     wire.Artifact(CARD, wire.pack_f64([0.0, -1.5, 5e-324])),
     LEDGER_HEAD,
     LEDGER_PROOF,

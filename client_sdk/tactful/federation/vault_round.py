@@ -16,6 +16,7 @@ from tactful import budget, evaluation, evaluation_log
 from tactful.clock import zone
 from tactful.errors import InvalidInput, UnknownDevice
 from tactful.features import SLOTS
+from tactful.federation import sends
 from tactful.federation.host_round import RoundPosition
 from tactful.federation.ledger_view import LedgerView
 from tactful.federation.policy import PRICE_SLACK, ParticipationPolicy
@@ -23,6 +24,7 @@ from tactful.host import Host
 from tactful.training import NumpyTrainer, Trainer, TrainingTable, build_table
 from tactful_privacy.accounting.adjacency import zero_out_from_replacement
 from tactful_privacy.accounting.modes import DISTRIBUTED, LOCAL, REHEARSAL
+from tactful_privacy.mechanisms.sends import SENDS
 from tactful_privacy.wire import KeyDirectory, RoundPlan, digest
 
 PURPOSES = frozenset({"federated_learning", "on_device_personalisation"})
@@ -166,7 +168,9 @@ class VaultRound:
         if plan.task == evaluation.TASK:
             rows = evaluation_log.contributions(self._host, plan, numbers, self._last_day())
         else:
-            rows = self._trainer.contributions(plan, model, self._rows(numbers))
+            rows = self._trainer.contributions(sends.for_trainer(plan), model, self._rows(numbers))
+        if any(statistic.name == SENDS for statistic in plan.statistics):
+            rows = sends.with_sends(plan, rows, sends.counts(self._host, numbers))
         return np.pad(rows, ((0, 0), (0, plan.canaries))) if plan.canaries else rows
 
     def _rows(self, devices: tuple[int, ...]) -> TrainingTable:

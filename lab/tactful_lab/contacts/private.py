@@ -51,6 +51,11 @@ class HouseholdTable:
         """N, the devices of the federation."""
         return int(self.household[-1]) + 1
 
+    def select(self, households: NDArray[np.intp]) -> "HouseholdTable":
+        """The contacts of some households only, numbered anew in the order of their numbers."""
+        chosen = np.isin(self.household, households)
+        return HouseholdTable.of(self.x[chosen], self.y[chosen], self.household[chosen])
+
     def summed(self, rows: Floats) -> Floats:
         """Sum rows (n, k) within each household, shape (N, k)."""
         first = np.searchsorted(self.household, np.arange(self.n_households))
@@ -109,7 +114,7 @@ class Learned:
     charge: Charge
 
 
-def _plan(who: FederationSetting, grid: Calibration, task: str, length: int) -> RoundPlan:
+def rehearsed_plan(who: FederationSetting, grid: Calibration, task: str, length: int) -> RoundPlan:
     """A plan with the calibration's integers; digests and deadline are empty, as nothing is sent."""
     return RoundPlan(
         federation="rehearsal",
@@ -165,7 +170,7 @@ class Rehearsal:
     def round(self, optimiser: ServerOptimiser, theta: Floats, contributions: Floats) -> Floats:
         """Clip, sum, add noise, divide by the public number of households, and let the server step."""
         grid = self.calibration(contributions.shape[1])
-        plan = _plan(self.who, grid, optimiser.task, contributions.shape[1])
+        plan = rehearsed_plan(self.who, grid, optimiser.task, contributions.shape[1])
         clipped = clip(contributions, math.ldexp(grid.clip_units, -grid.grid_exponent))
         deviation = math.sqrt(self.who.hosts) * grid.sigma_host
         total = clipped.sum(axis=0) + deviation * self.rng.standard_normal(clipped.shape[1])
@@ -176,6 +181,18 @@ class Rehearsal:
         """The dearest round's price, which every round is charged."""
         rho = max(float(self.calibration(dimension).rho_per_round) for dimension in dimensions)
         return Charge(self.who.delta, self.rounds, rho if math.isfinite(self.epsilon) else math.inf)
+
+
+def newton_optimiser(size: int, setting: NewtonSetting) -> PrivateNewton:
+    """The server's optimiser for a model of one block of this size."""
+    return PrivateNewton(
+        (Block(BLOCK, size),),
+        curvature_rounds=setting.curvature_rounds,
+        curvature_scale=setting.curvature_scale,
+        decay=setting.decay,
+        ridge_factor=setting.ridge_factor,
+        ridge_floor=setting.ridge_floor,
+    )
 
 
 def newton(
@@ -191,14 +208,7 @@ def newton(
         seed: of the noise.
     """
     theta, size = start(who.prior_rate), table.x.shape[1]
-    optimiser = PrivateNewton(
-        (Block(BLOCK, size),),
-        curvature_rounds=setting.curvature_rounds,
-        curvature_scale=setting.curvature_scale,
-        decay=setting.decay,
-        ridge_factor=setting.ridge_factor,
-        ridge_floor=setting.ridge_floor,
-    )
+    optimiser = newton_optimiser(size, setting)
     rehearsal = Rehearsal(who, epsilon, setting.rounds, setting.clip_norm, table, np.random.default_rng(seed))
     curvature = curvatures(table, theta) * setting.curvature_scale  # at the public start in every curvature round
     for _ in range(setting.rounds):
