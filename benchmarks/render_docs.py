@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _harness, contacts_table, faults, ope_table, optimisers_table, secagg_table
+from benchmarks import (
+    _harness,
+    contacts_table,
+    faults,
+    ope_table,
+    optimisers_table,
+    rehearsal_table,
+    secagg_table,
+    worlds_table,
+)
 from benchmarks.slots import OF_FEW
 from tactful_lab.errors import ResultsInvalid
 from tactful_lab.slots.looks import Looks
@@ -30,7 +39,9 @@ TABLES = {
     "contacts": contacts_table.table,
     "ope": ope_table.table,
     "optimisers": optimisers_table.table,
+    "rehearsal": rehearsal_table.table,
     "secagg": secagg_table.table,
+    "worlds": worlds_table.table,
 }
 """Suites with tables of their own; all others share `table`."""
 

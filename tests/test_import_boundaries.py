@@ -28,6 +28,7 @@ FAMILIES = {
     "plots": {"matplotlib", "cycler"},
     "http": {"httpx", "http_message_signatures"},
     "keyring": {"keyring"},
+    "bandits": {"mabwiser", "vowpalwabbit"},
 }
 FAMILY_OF = {package: family for family, packages in FAMILIES.items() for package in packages}
 

@@ -19,8 +19,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tactful.model import DOSAGE_HALF_LIVES_D, HAZARD_BASE_LOGIT, OPEN_RATE_PRIOR
-from tactful.scoring import Outlook, features
+from tactful.model import DOSAGE_HALF_LIVES_D, HAZARD_BASE_LOGIT, MESSAGE, OPEN_RATE_PRIOR
+from tactful.scoring import Outlook, features, own_kappa
 from tactful.types import DeviceView
 
 Array = NDArray[np.float64]
@@ -28,7 +28,9 @@ Array = NDArray[np.float64]
 _CHORD = 1e-5
 _SERIES = 1e-2
 PERSONAL = ("personal_activity", "personal_slot", "personal_response", "personal_slot_response")
+MESSAGES = tuple(f"message_{name}" for name in MESSAGE)
 DOSES = tuple(f"recent_pushes_{half_life:g}d" for half_life in DOSAGE_HALF_LIVES_D)
+OTHERS = PERSONAL + MESSAGES + DOSES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +102,8 @@ def attribute_prior(eta: Array, effect: Array) -> tuple[Array, float]:
 
 @lru_cache(maxsize=8)
 def names(count: int) -> tuple[str, ...]:
-    """Return the names of ``count`` features followed by those of the personal layer and of the dosages."""
-    return _feature_names(count) + PERSONAL + DOSES
+    """Return the names of ``count`` features, then those of the personal layer, of the message and of the dosages."""
+    return _feature_names(count) + OTHERS
 
 
 def _feature_names(count: int) -> tuple[str, ...]:
@@ -112,26 +114,27 @@ def _feature_names(count: int) -> tuple[str, ...]:
 
 
 def _parts(view: DeviceView, ahead: Outlook, index: int) -> tuple[Array, Array, Array]:
-    """Return what each named input adds to η, to T and to the hazard's logit, each (D + 4 + 3,)."""
+    """Return what each named input adds to η, to T and to the hazard's logit, each (D + 4 + 2 + 3,)."""
     day, slot = int(ahead.openings.day[index]), int(ahead.openings.slot[index])
     phi, model, personal = features(view)[day, slot].astype(np.float64), view.model, view.personal
-    count, doses, none = phi.size, ahead.doses[index], np.zeros(3)
-    size = count + len(PERSONAL) + len(DOSES)
+    count, doses, message = phi.size, ahead.doses[index], ahead.message
+    size = count + len(OTHERS)
     eta, effect, hazard = np.zeros(size), np.zeros(size), np.zeros(size)
-    eta[:count], effect[:count], hazard[:count] = phi * model.alpha, phi * model.beta, phi * model.hazard
+    eta[:count], effect[:count], hazard[:count] = phi * model.alpha, phi * model.effect_weights, phi * model.hazard
     eta[count : count + 2] = personal.activity_intercept, personal.activity_slots[slot]
     effect[count + 2 : count + 4] = personal.push_intercept, personal.push_slots[slot]
-    eta[-3:], effect[-3:], hazard[-3:] = none, -model.kappa * doses, model.hazard_dosage * doses
+    effect[count + 4 : -3], hazard[count + 4 : -3] = message * model.message_effect, message * model.message_hazard
+    effect[-3:], hazard[-3:] = -own_kappa(view) * doses, model.hazard_dosage * doses
     return eta, effect, hazard
 
 
 def delta_p(view: DeviceView, ahead: Outlook, index: int) -> Attribution:
-    """Attribute Δp of one opening: (r₀ + b + s)·σ(η)(1 − σ(η)) in the prior, σ(η + T) − σ(η) once learned."""
+    """Attribute Δp of one opening: σ(η + T) − σ(η), or (r₀ + b + s)·σ(η)(1 − σ(η)) without a shared effect."""
     eta, effect, _ = _parts(view, ahead, index)
-    labels = names(eta.size - len(PERSONAL) - len(DOSES))
-    if ahead.basis == "prior":
+    labels = names(eta.size - len(OTHERS))
+    if not ahead.known:
         own = effect.copy()
-        own[-len(DOSES) :] = 0.0  # nothing has taught κ while β is zero
+        own[-len(MESSAGES + DOSES) :] = 0.0  # nothing has taught μ_m or κ while the shared effect is zero
         return Attribution(labels, *attribute_prior(eta, own))
     pushed, pushed_base = attribute(logistic, logistic_slope, eta + effect)
     alone, alone_base = attribute(logistic, logistic_slope, eta)
@@ -139,10 +142,15 @@ def delta_p(view: DeviceView, ahead: Outlook, index: int) -> Attribution:
 
 
 def delta_h(view: DeviceView, ahead: Outlook, index: int) -> Attribution:
-    """Attribute Δh of one opening, h(D + 1) − h(D); the one push more is part of both ends, not of the path."""
+    """Attribute Δh of one opening: the push's own hazard, or h(D + 1) − h(D) without a shared effect.
+
+    The push itself is part of the baseline (of both ends), not of the path.
+    """
     _, _, hazard = _parts(view, ahead, index)
-    labels = names(hazard.size - len(PERSONAL) - len(DOSES))
+    labels = names(hazard.size - len(OTHERS))
     one_more = HAZARD_BASE_LOGIT + float(view.model.hazard_dosage.sum())
     after, after_base = attribute(logistic, logistic_slope, hazard, one_more)
+    if ahead.known:
+        return Attribution(labels, after, after_base)
     before, before_base = attribute(logistic, logistic_slope, hazard, HAZARD_BASE_LOGIT)
     return Attribution(labels, after - before, after_base - before_base)

@@ -236,7 +236,10 @@ class Device:
     def _learn(self, state: DeviceState, decision_id: str, engaged: bool) -> None:
         decision = self._find(decision_id)
         if decision is not None and decision.slot is not None:
-            state.history.personal.update_push(0, decision.slot, OPEN_RATE_PRIOR, engaged)
+            # A decision says what it expected where the model knew an effect.
+            said = dict(decision.reasons[0].detail) if decision.reasons else {}
+            expected, strain = float(said.get("expected", OPEN_RATE_PRIOR)), float(said.get("strain", 0.0))
+            state.history.personal.update_push(0, decision.slot, expected, engaged, strain)
             state.forget_day()
             self._host.save_snapshot(state)
 

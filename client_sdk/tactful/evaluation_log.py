@@ -31,7 +31,7 @@ HISTORY_DAYS = 2 * 366
 _OPENS = ("push_opened", "push_converted")
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """One decision, in the order of the columns of `DecisionTable`, and what a model must know of it."""
 
     at_ms: int
@@ -83,68 +83,69 @@ def decisions(
     span = range(last.toordinal() - spec.history_d, last.toordinal())
     found = [_of_device(host.vault, device, span) for device in devices]
     rows = [row for part in found for row in part]
-    columns = np.array([row[1:] for row in rows], dtype=np.float64).reshape(-1, len(_Row._fields) - 1)
+    columns = np.array([row[1:] for row in rows], dtype=np.float64).reshape(-1, len(Row._fields) - 1)
     sent, propensity, engaged, opted_out, day, slot = columns[:, :6].T
     bounds = np.cumsum([0, *map(len, found)], dtype=np.int64)
     table = DecisionTable(sent, propensity, engaged, opted_out, day.astype(np.int64), bounds)
     if model is None:
         return table
-    phi = _features(host, devices, table, slot.astype(np.int64))
+    phi = features_of(host, devices, table.day, table.device, slot.astype(np.int64))
     return with_predictions(spec, table, model, phi, columns[:, 6:])
 
 
-def _features(
-    host: "Host", devices: Sequence[int], table: DecisionTable, slot: NDArray[np.int64]
+def features_of(
+    host: "Host",
+    devices: Sequence[int],
+    days: NDArray[np.int64],
+    device: NDArray[np.int64],
+    slot: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """φ of each decision's day and slot, (rows, D): the days before it replayed, as for training."""
+    """φ of each decision's day, device (its place in ``devices``) and slot, (rows, D): the days before it replayed."""
     phi = np.zeros((len(slot), DIMENSION), dtype=np.float32)
     if not len(slot):
         return phi
-    final = int(table.day.max())
+    final = int(days.max())
     pairs = [rows[rows[:, 0] > final - HISTORY_DAYS] for rows in host.activity(devices, date.fromordinal(final))]
-    first = min([int(table.day.min()), *(int(rows[0, 0]) for rows in pairs if len(rows))])
+    first = min([int(days.min()), *(int(rows[0, 0]) for rows in pairs if len(rows))])
     activity = np.zeros((len(devices), final - first + 1, SLOTS), dtype=np.uint8)
     for index, rows in enumerate(pairs):
         activity[index, rows[:, 0] - first, rows[:, 1]] = 1
-    block, device = FeatureBlock.empty(len(devices)), table.device
+    block = FeatureBlock.empty(len(devices))
     for day in range(final - first + 1):
-        here = np.flatnonzero(table.day == first + day)
+        here = np.flatnonzero(days == first + day)
         if len(here):
             phi[here] = block.design(first + day)[device[here], slot[here]]
         block.close_day(first + day, activity[:, day])
     return phi
 
 
-def _of_device(vault: "Vault", device: int, span: range) -> list[_Row]:
+def _of_device(vault: "Vault", device: int, span: range) -> list[Row]:
     """A device's decisions by chance in these local days, in order of time."""
     logged = [json.loads(row.data)["decision"] for row in vault.read(device, "decision")]
     logged = [decision for decision in logged if decision["evaluable"]]
     if not logged:
         return []
-    active, opened = _activity(vault, device)
-    pushes = [json.loads(row.data) for row in vault.read(device, "push")]
-    seen = _Seen(
-        active,
-        opened,
-        {push["decision_id"] for push in pushes if push["outcome"] == "opted_out"},
-        np.array([push["at"] for push in pushes if push["kind"] == "promotional"], dtype=np.float64),
-    )
-    rows = [_row(decision, seen) for decision in logged]
+    seen = seen_of(vault, device)
+    rows = [row_of(decision, seen) for decision in logged]
     return sorted(row for row in rows if row is not None and row.day in span)
 
 
-class _Seen(NamedTuple):
-    """Of one device: (day, slot) of use, first open and opt-out by decision, times of promotional pushes."""
+class Seen(NamedTuple):
+    """Of one device: (day, slot) of use, opt-outs, first open and value of conversions by decision, times of pushes."""
 
     active: set[tuple[int, int | None]]
     opened: dict[str, int]
     left: set[str]
     pushes_ms: NDArray[np.float64]
+    earned_minor: dict[str, float]
 
 
-def _activity(vault: "Vault", device: int) -> tuple[set[tuple[int, int | None]], dict[str, int]]:
-    """The (day, slot) in which the app was used, and when the push of each decision was first opened."""
-    active, opened = set[tuple[int, int | None]](), dict[str, int]()
+def seen_of(vault: "Vault", device: int) -> Seen:
+    """Read what became of a device's decisions."""
+    pushes = [json.loads(row.data) for row in vault.read(device, "push")]
+    left = {push["decision_id"] for push in pushes if push["outcome"] == "opted_out"}
+    times = np.array([push["at"] for push in pushes if push["kind"] == "promotional"], dtype=np.float64)
+    active, opened, earned = set[tuple[int, int | None]](), dict[str, int](), dict[str, float]()
     for row in vault.read(device, "event"):
         event = StoredEvent.from_bytes(row.data)
         if event.is_activity:
@@ -152,10 +153,12 @@ def _activity(vault: "Vault", device: int) -> tuple[set[tuple[int, int | None]],
         elif event.kind in _OPENS:
             name = str(event.properties.get("decision_id", ""))
             opened[name] = min(event.at_ms, opened.get(name, event.at_ms))
-    return active, opened
+            if "value_minor" in event.properties:
+                earned[name] = earned.get(name, 0.0) + float(event.properties["value_minor"])
+    return Seen(active, opened, left, times, earned)
 
 
-def _row(decision: dict[str, Any], seen: _Seen) -> _Row | None:
+def row_of(decision: dict[str, Any], seen: Seen) -> Row | None:
     """The decision as a row; None outside all slots, where no push may leave and nothing is predicted."""
     at_ms, name = to_ms(datetime.fromisoformat(decision["created_at"])), decision["id"]
     offset = offset_minutes(at_ms, decision["timezone"])
@@ -166,4 +169,4 @@ def _row(decision: dict[str, Any], seen: _Seen) -> _Row | None:
     engaged = (day, slot) in seen.active or (at_open is not None and at_open - at_ms <= OPEN_WINDOW_MS)
     doses = dosage((at_ms - seen.pushes_ms[seen.pushes_ms < at_ms]) / DAY_MS)
     told = (decision["action"] == "send", decision["send_probability"], engaged, name in seen.left)
-    return _Row(at_ms, *told, day, slot, *map(float, doses))
+    return Row(at_ms, *told, day, slot, *map(float, doses))

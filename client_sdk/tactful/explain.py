@@ -17,7 +17,7 @@ import numpy as np
 from tactful import attribution
 from tactful.attribution import Attribution
 from tactful.guardrails import openings, zone
-from tactful.scoring import Outlook, Scores, forms, outlook
+from tactful.scoring import Outlook, Scores, forms, message_of, outlook
 from tactful.types import Decision, DeviceView, Reason, SlotScore
 from tactful_privacy.errors import InvalidInput
 
@@ -42,6 +42,7 @@ def catalogue(lang: str) -> dict[str, str]:
 def reasons(view: DeviceView, ahead: Outlook, scores: Scores, index: int, worth_minor: float) -> tuple[Reason, ...]:
     """Return the terms of S in one opening and what the value term is made of."""
     terms = tuple(Reason(f"term_{name}", amount) for name, amount in scores.terms(index))
+    worth_minor *= float(ahead.value_factor[index])
     return terms + _largest(attribution.delta_p(view, ahead, index).scaled(worth_minor))
 
 
@@ -87,8 +88,8 @@ def explain(decision: Decision, view: DeviceView | None = None) -> Explanation:
     index = None if view is None or not terms else _opening_of(decision, view)
     if view is None or index is None:
         return Explanation(decision, terms, _recorded(decision))
-    ahead = outlook(view, forms(view, openings(view)))
-    worth = float(dict(decision.reasons[0].detail)["worth_minor"])
+    ahead = outlook(view, forms(view, openings(view)), message=message_of(decision.candidate))
+    worth = float(dict(decision.reasons[0].detail)["worth_minor"]) * float(ahead.value_factor[index])
     value = attribution.delta_p(view, ahead, index).scaled(worth)
     opt_out = attribution.delta_h(view, ahead, index).scaled(-view.settings.opt_out_cost_minor)
     return Explanation(decision, terms, _pairs(value), _pairs(opt_out))

@@ -12,7 +12,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tactful.model import DOSAGE_HALF_LIVES_D
+from tactful import scoring, steady
+from tactful.model import DOSAGE_HALF_LIVES_D, message_features
 from tactful.scoring import Outlook
 from tactful.settings import DAY_S, PolicySettings
 from tactful.types import DeviceView, PacingState
@@ -94,8 +95,66 @@ def best_openings(
 
 
 def fatigue_price(view: DeviceView) -> float:
-    """Return what one unit of dosage costs this device, in minor units."""
+    """Return what one unit of dosage costs this device, in minor units, where the model knows no effect of a push."""
     return view.settings.fatigue_minor_per_dose * float(view.personal.fatigue_multiplier)
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """How often this device is to be pushed.
+
+    Attributes:
+        budget: k, pushes a week.
+        future_minor: F(k), what a push takes from those after it; 0 where the model knows no effect.
+        dose_minor: what a push takes from another one at the same time, by which a week's plan spaces them.
+    """
+
+    budget: int
+    future_minor: float
+    dose_minor: float
+
+
+def frequency(view: DeviceView, rested: Outlook) -> Frequency:
+    """Return the weekly budget, before complaints, and its prices.
+
+    Where the model knows an effect, k maximises the settled week's U(k) − νk (`tactful.steady`) in the device's usual
+    opening, the larger one of messages with and without a reason of the person's own (each push is scored for its own
+    message anyway), and the prices are those of messages without. Elsewhere k is the number of openings of the coming
+    week that are worth a push.
+
+    The fleet's price may hold a device back to one push a week, but does not silence one that wants any for itself.
+    """
+    often = _frequency(view, rested)
+    if often.budget or not view.fleet_price_minor > 0.0:
+        return often
+    alone = _frequency(replace(view, fleet_price_minor=0.0), rested)
+    return replace(often, budget=min(1, alone.budget))
+
+
+def _frequency(view: DeviceView, rested: Outlook) -> Frequency:
+    if not rested.known:
+        return Frequency(len(budget_choice(view, rested).picks), 0.0, fatigue_price(view))
+    costs = steady.Costs(scoring.own_kappa(view), view.model.hazard_dosage, view.settings.opt_out_cost_minor)
+    plain, own = (usual_opening(view, rested, message_features(own_reason, False)) for own_reason in (False, True))
+    most, price = view.settings.guardrails.max_per_week, view.fleet_price_minor
+    k, with_reason = (steady.best_frequency(steady.steady_utility(usual, costs, most), price) for usual in (plain, own))
+    future, dose = steady.future_cost(plain, costs, k), steady.dose_price(plain, costs, k)
+    return Frequency(int(max(k[0], with_reason[0])), float(future[0]), float(dose[0]))
+
+
+def usual_opening(view: DeviceView, rested: Outlook, message: Array) -> steady.Rested:
+    """Return the mean of the coming seven days' best openings at the reference value, for a message m, shape (2,)."""
+    settings, model = view.settings, view.model
+    worth = settings.reference_value_minor * settings.unknown_interest * rested.value_factor
+    gain = worth * rested.delta_p - settings.opt_out_cost_minor * rested.delta_h
+    days = [np.flatnonzero(rested.openings.day == day) for day in range(WEEK_D)]
+    best = np.array([day[gain[day].argmax()] for day in days if day.size], dtype=np.intp)
+    if not best.size:
+        return steady.Rested(*np.zeros((4, 1)))
+    hazard = np.log(rested.delta_h[best] / (1.0 - rested.delta_h[best])) - model.hazard_dosage.sum()
+    effect = rested.effect[best] + message @ model.message_effect
+    parts = (rested.eta[best], effect, hazard + message @ model.message_hazard, worth[best])
+    return steady.Rested(*(np.array([part.mean()]) for part in parts))
 
 
 def budget_choice(view: DeviceView, rested: Outlook) -> Choice:
@@ -116,14 +175,8 @@ def budget_choice(view: DeviceView, rested: Outlook) -> Choice:
 
 
 def weekly_budget(view: DeviceView, rested: Outlook) -> int:
-    """Return k, halved (rounded down) for every "too often" said in the last ``feedback_d`` days.
-
-    The fleet's price may hold a device back to one push a week, but does not silence one that wants any for itself.
-    """
-    k = len(budget_choice(view, rested).picks)
-    if not k and view.fleet_price_minor > 0.0:
-        k = min(1, len(budget_choice(replace(view, fleet_price_minor=0.0), rested).picks))
-    return k >> complaints_of_frequency(view)
+    """Return k, halved (rounded down) for every "too often" said in the last ``feedback_d`` days."""
+    return frequency(view, rested).budget >> complaints_of_frequency(view)
 
 
 def complaints_of_frequency(view: DeviceView) -> int:

@@ -5,6 +5,11 @@ zero) and independent normal priors. After each finished day one Newton step on 
 and adds the day's information p(1 − p) to the precisions (the extended Kalman filter of a logistic observation,
 diagonal; West, Harrison & Migon 1985). Old information is forgotten with a half-life, so that the layer follows a
 person whose habits drift, and falls back to the prior when nothing is seen.
+
+Answers to pushes move three terms the same way, with p = σ(η + T) as the decision stated it: the person's response, its
+slot's, and how much faster than others the person tires. This multiplier f of the shared fatigue κ·D has the shared
+model as its prior, f ~ N(1, s²), and enters T as −f·κ·D, so one answer y adds p(1 − p)(κ·D)² to its precision and moves
+its mean by −κ·D·(y − p) over that. A decision reads it within [0, `MOST_FATIGUE`].
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +24,8 @@ from tactful_privacy.validate import positive
 
 Array = NDArray[np.float64]
 
-_FORMAT = 1
+_FORMAT = 2
+MOST_FATIGUE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,7 @@ class PersonalPrior:
         intercept_variance: of the person's own level of activity.
         slot_variance: of each slot's offset.
         push_variance: of the person's own response to pushes, intercept and slots.
+        fatigue_variance: of the multiplier of the shared fatigue, s².
         half_life_d: days after which a day's information counts half.
     """
 
@@ -37,6 +44,7 @@ class PersonalPrior:
     slot_variance: float = 0.03
     push_variance: float = 0.04
     half_life_d: float = 120.0
+    fatigue_variance: float = 0.25
 
     def __post_init__(self) -> None:
         positive(
@@ -44,6 +52,7 @@ class PersonalPrior:
             slot_variance=self.slot_variance,
             push_variance=self.push_variance,
             half_life_d=self.half_life_d,
+            fatigue_variance=self.fatigue_variance,
         )
 
 
@@ -74,9 +83,11 @@ class PersonalBlock:
         precision: activity, shape (n, 8).
         push_mean: response to pushes, shape (n, 8).
         push_precision: shape (n, 8).
+        fatigue_mean: the multiplier, shape (n,).
+        fatigue_precision: shape (n,).
     """
 
-    __slots__ = ("mean", "n", "precision", "prior", "push_mean", "push_precision")
+    __slots__ = ("fatigue_mean", "fatigue_precision", "mean", "n", "precision", "prior", "push_mean", "push_precision")
 
     def __init__(self, n: int, prior: PersonalPrior | None = None) -> None:
         self.n = n
@@ -85,6 +96,8 @@ class PersonalBlock:
         self.precision = np.tile(self._prior_precision(), (n, 1))
         self.push_mean = np.zeros((n, 1 + SLOTS))
         self.push_precision = np.full((n, 1 + SLOTS), 1.0 / self.prior.push_variance)
+        self.fatigue_mean = np.ones(n)
+        self.fatigue_precision = np.full(n, 1.0 / self.prior.fatigue_variance)
 
     def _prior_precision(self) -> Array:
         return np.array([1.0 / self.prior.intercept_variance] + [1.0 / self.prior.slot_variance] * SLOTS)
@@ -116,8 +129,16 @@ class PersonalBlock:
         self.precision = self.precision + forget * (prior - self.precision) + curvature
         # Forgetting also draws the mean back towards the prior's zero, by the prior's share of the precision.
         self.mean = self.mean + (gradient - forget * prior * self.mean) / self.precision
+        self._forget_pushes(forget)
 
-    def update_push(self, index: int, slot: int, expected: float, engaged: bool) -> None:
+    def _forget_pushes(self, forget: Array) -> None:
+        prior, fatigue, once = 1.0 / self.prior.push_variance, 1.0 / self.prior.fatigue_variance, forget[:, 0]
+        self.push_precision = self.push_precision + forget * (prior - self.push_precision)
+        self.push_mean = self.push_mean - forget * prior * self.push_mean / self.push_precision
+        self.fatigue_precision = self.fatigue_precision + once * (fatigue - self.fatigue_precision)
+        self.fatigue_mean = self.fatigue_mean - once * fatigue * (self.fatigue_mean - 1.0) / self.fatigue_precision
+
+    def update_push(self, index: int, slot: int, expected: float, engaged: bool, strain: float = 0.0) -> None:
         """Learn from the outcome of one push.
 
         Args:
@@ -125,12 +146,31 @@ class PersonalBlock:
             slot: in which the push was sent.
             expected: probability of engagement that the decision stated, in (0, 1).
             engaged: whether the person opened it.
+            strain: κ·D when it was sent, without the person's multiplier; 0 leaves the multiplier alone.
         """
         if not 0.0 < expected < 1.0:
             raise InvalidInput(f"is {expected}", field="expected", remedy="give a probability between 0 and 1")
-        for term in (0, 1 + slot):
-            self.push_precision[index, term] += expected * (1.0 - expected)
-            self.push_mean[index, term] += (engaged - expected) / self.push_precision[index, term]
+        if not np.isfinite(strain):
+            raise InvalidInput(f"is {strain}", field="strain", remedy="give the fatigue that the decision stated")
+        one = (np.array([index]), np.array([slot]), np.array([expected]), np.array([float(engaged)]))
+        self.update_pushes(*one, np.array([strain]))
+
+    def update_pushes(
+        self,
+        index: NDArray[np.intp],
+        slot: NDArray[np.intp],
+        expected: Array,
+        engaged: Array,
+        strain: Array | None = None,
+    ) -> None:
+        """Learn from one push each of several devices, arrays (m,), no device twice; see `update_push`."""
+        information, residual = expected * (1.0 - expected), engaged - expected
+        for term in (np.zeros_like(slot), 1 + slot):
+            self.push_precision[index, term] += information
+            self.push_mean[index, term] += residual / self.push_precision[index, term]
+        if strain is not None:
+            self.fatigue_precision[index] += information * strain**2
+            self.fatigue_mean[index] -= strain * residual / self.fatigue_precision[index]
 
     def layer(self, index: int) -> PersonalLayer:
         """Return one device's terms as a decision reads them."""
@@ -142,22 +182,29 @@ class PersonalBlock:
             push_intercept=float(push[0]),
             push_slots=push[1:].copy(),
             push_variance=1.0 / self.push_precision[index],
+            fatigue_multiplier=float(np.clip(self.fatigue_mean[index], 0.0, MOST_FATIGUE)),
         )
 
     def to_bytes(self) -> bytes:
         """Return the state as a snapshot; `from_bytes` reads it back exactly."""
         head = np.array([_FORMAT, self.n], dtype="<f8").tobytes()
-        arrays = (self.mean, self.precision, self.push_mean, self.push_precision)
+        arrays: list[NDArray[np.float64]] = [self.mean, self.precision, self.push_mean, self.push_precision]
+        arrays += [self.fatigue_mean, self.fatigue_precision]
         return head + b"".join(array.astype("<f8").tobytes() for array in arrays)
 
     @classmethod
     def from_bytes(cls, data: bytes, prior: PersonalPrior | None = None) -> Self:
-        """Read a snapshot; raises `InvalidInput` when it is of another version or length."""
+        """Read a snapshot; one of format 1 knows nothing of fatigue. Raises `InvalidInput` for any other."""
         numbers = np.frombuffer(data, dtype="<f8") if len(data) % 8 == 0 else np.empty(0)
-        n = int(numbers[1]) if numbers.size > 2 and numbers[0] == _FORMAT and numbers[1] >= 0 else -1
-        if n < 0 or numbers.size != 2 + 4 * n * (1 + SLOTS):
+        known = numbers.size > 2 and numbers[0] in (1, _FORMAT) and 0 <= numbers[1] <= numbers.size
+        n = int(numbers[1]) if known else -1
+        size = 4 * n * (1 + SLOTS)
+        if n < 0 or numbers.size != 2 + size + (2 * n if numbers[0] == _FORMAT else 0):
             raise InvalidInput("is of another version", field="snapshot", remedy="rebuild it from the events")
         block = cls(n, prior)
-        parts = numbers[2:].reshape(4, n, 1 + SLOTS).astype(np.float64)
+        parts = numbers[2 : 2 + size].reshape(4, n, 1 + SLOTS).astype(np.float64)
         block.mean, block.precision, block.push_mean, block.push_precision = (part.copy() for part in parts)
+        if numbers[0] == _FORMAT:
+            fatigue = numbers[2 + size :].reshape(2, n).astype(np.float64)
+            block.fatigue_mean, block.fatigue_precision = fatigue[0].copy(), fatigue[1].copy()
         return block

@@ -11,7 +11,7 @@ from tactful import explain, pacing, scoring
 from tactful.guardrails import Openings, zone
 from tactful.scoring import Forms, Outlook, Scores
 from tactful.settings import DAY_S
-from tactful.types import DeviceView, Reason, SlotScore, WeekPlan
+from tactful.types import Candidate, DeviceView, Reason, SlotScore, WeekPlan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,6 +19,8 @@ class Week:
     """The weekly budget k, the pacing price μ now, and which openings feedback and budget leave usable, bool (P,)."""
 
     budget: int
+    future_minor: float
+    dose_minor: float
     price_minor: float
     usable: NDArray[np.bool_]
     wrong_time: NDArray[np.bool_]
@@ -38,7 +40,8 @@ class Week:
 def week(view: DeviceView, base: Forms) -> Week:
     """Work out the budget of a rested device and what is left of it this local week."""
     rested, ahead = scoring.outlook(view, base, np.zeros(3)), base.openings
-    budget = pacing.weekly_budget(view, rested)
+    often = pacing.frequency(view, rested)
+    budget = often.budget >> pacing.complaints_of_frequency(view)
     today = view.now.astimezone(zone(view.timezone)).date()
     state = pacing.current(view.week, today)
     elapsed = (ahead.weekday + (view.now.timestamp() - ahead.midnight_s) / DAY_S) / 7
@@ -47,7 +50,8 @@ def week(view: DeviceView, base: Forms) -> Week:
     wrong = np.isin(ahead.slot, told) if told else np.zeros(ahead.slot.shape, dtype=np.bool_)
     this_week = ahead.day + ahead.weekday < 7
     funded = np.where(this_week, state.sent < budget, budget > 0)
-    return Week(budget, price, funded & ~wrong, wrong, pacing.complaints_of_frequency(view) > 0)
+    too_often = pacing.complaints_of_frequency(view) > 0
+    return Week(budget, often.future_minor, often.dose_minor, price, funded & ~wrong, wrong, too_often)
 
 
 def wrong_slots(view: DeviceView) -> list[int]:
@@ -57,16 +61,18 @@ def wrong_slots(view: DeviceView) -> list[int]:
     return sorted({r.slot for r in told if r.slot is not None})
 
 
-def plan(view: DeviceView, ahead: Openings, worth_minor: float) -> WeekPlan:
+def plan(view: DeviceView, ahead: Openings, worth_minor: float, candidate: Candidate | None = None) -> WeekPlan:
     """Score the openings of the coming seven days and choose at most the weekly budget of them."""
     base = scoring.forms(view, ahead)
-    now, outlook = week(view, base), scoring.outlook(view, base)
+    now, message = week(view, base), scoring.message_of(candidate)
+    outlook = scoring.outlook(view, base, message=message, future_minor=now.future_minor)
     scores = scoring.score(view, outlook, worth_minor, now.price_minor)
     coming = (ahead.start_s > view.now.timestamp()) & (ahead.day < pacing.WEEK_D)
     choice = pacing.best_openings(
-        np.where(coming & ~now.wrong_time, scores.total, -np.inf),
+        # Pushes of one plan charge each other for what they take from one another, so F(k) is not charged as well.
+        np.where(coming & ~now.wrong_time, scores.total - scores.fatigue if outlook.known else scores.total, -np.inf),
         ahead.start_s,
-        fatigue_minor=pacing.fatigue_price(view),
+        fatigue_minor=now.dose_minor,
         price_minor=0.0,
         limit=now.budget,
         settings=view.settings,

@@ -71,7 +71,7 @@ def week_plan(view: DeviceView, candidates: Sequence[Candidate] = ()) -> WeekPla
         return WeekPlan(0, (), basis="rules")
     offers = [c for c in candidates if c.kind != "transactional" and ranking.admitted(view, c) is None]
     best = ranking.choose(view, offers) if offers else None
-    return planning.plan(view, guardrails.openings(view), _worth(view, best))
+    return planning.plan(view, guardrails.openings(view), _worth(view, best), best.candidate if best else None)
 
 
 def next_best_time(view: DeviceView, candidates: Sequence[Candidate] = ()) -> datetime | None:
@@ -208,8 +208,8 @@ def _worth(view: DeviceView, ranked: Ranked | None) -> float:
 def _case(view: DeviceView, ranked: Ranked, clear: Clearance) -> _Case:
     open_from_now, now_s = guardrails.openings(view), view.now.timestamp()
     base = scoring.forms(view, open_from_now)
-    week, ahead = planning.week(view, base), scoring.outlook(view, base)
-    worth = _worth(view, ranked)
+    week, worth, message = planning.week(view, base), _worth(view, ranked), scoring.message_of(ranked.candidate)
+    ahead = scoring.outlook(view, base, message=message, future_minor=week.future_minor)
     scores = scoring.score(view, ahead, worth, week.price_minor)
     instants = np.maximum(open_from_now.start_s, clear.not_before_s)
     possible = (instants > now_s) & (instants < open_from_now.end_s) & week.usable
@@ -252,8 +252,16 @@ def _scored(view: DeviceView, draft: Decision, case: _Case, index: int, code: st
         ("worth_minor", repr(case.worth_minor)),
     )
     facts += _possible_from(case) if draft.action == "quiet" else ()
+    facts += _stated(view, case, index) if draft.action == "send" and case.ahead.known else ()
     score, slot = float(case.scores.total[index]), int(case.ahead.openings.slot[index])
     return replace(draft, reasons=(Reason(code, None, facts), *because), score_minor=score, slot=slot)
+
+
+def _stated(view: DeviceView, case: _Case, index: int) -> tuple[tuple[str, str], ...]:
+    """What the personal layer learns from later: the probability of engagement, and the shared fatigue κ·D."""
+    ahead = case.ahead
+    expected = scoring.sigmoid(ahead.eta[index] + ahead.effect[index])
+    return (("expected", repr(float(expected))), ("strain", repr(float(ahead.doses[index] @ view.model.kappa))))
 
 
 def _by_chance(view: DeviceView, draft: Decision, case: _Case, now: int, chance: float) -> Decision:

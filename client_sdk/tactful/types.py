@@ -55,6 +55,7 @@ class Candidate:
         ttl_s: for how long from now it makes sense; 0 means that it has expired.
         kind: a transactional push (order, delivery, security) obeys only its own opt-out and leaves at once.
         embedding: optional content vector, compared by cosine; candidates without one are compared by tags.
+        own_reason: it has a reason of the person's own: a basket left, a price drop or a restock of what was looked at.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Candidate:
     variant: str = "list"
     embedding: tuple[float, ...] | None = None
     campaign: str | None = None
+    own_reason: bool = False
 
     def __post_init__(self) -> None:
         _name(id=self.id, category=self.category)
@@ -77,6 +79,8 @@ class Candidate:
             if not math.isfinite(getattr(self, name)):
                 raise InvalidInput("must be a finite number", field=name)
         at_least(0, value_minor=self.value_minor, ttl_s=self.ttl_s)
+        if not isinstance(self.own_reason, bool):
+            raise InvalidInput(f"must be True or False, not {self.own_reason!r}", field="own_reason")
         object.__setattr__(self, "tags", tuple(self.tags))
         for tag in self.tags:
             _name(tags=tag)

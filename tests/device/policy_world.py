@@ -26,6 +26,20 @@ class FakeModel:
     hazard: np.ndarray = field(default_factory=lambda: np.linspace(0.2, -0.1, D))
     hazard_dosage: np.ndarray = field(default_factory=lambda: np.array([0.3, 0.2, 0.1]))
     value: np.ndarray = field(default_factory=lambda: np.zeros(D))
+    message_effect: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    message_hazard: np.ndarray = field(default_factory=lambda: np.zeros(2))
+
+    @property
+    def effect_weights(self) -> np.ndarray:
+        return self.beta
+
+    @property
+    def knows_effect(self) -> bool:
+        return bool(self.beta.any())
+
+    @property
+    def effect_learned(self) -> bool:
+        return self.knows_effect
 
 
 @dataclass

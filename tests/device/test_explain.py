@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from tactful import attribution, explain, guardrails, planning, policy, ranking, scoring
 from tactful.attribution import attribute, bell, bell_slope, logistic, logistic_slope
+from tactful.features import DIMENSION
+from tactful.model import MESSAGE, Model
 from tactful.types import Candidate
 from tactful_privacy.errors import InvalidInput
 
@@ -42,11 +44,28 @@ def worlds():
         "prior": view(pushes=PUSHES),
         "answered": view(personal=personal, pushes=PUSHES),
         "learned": view(model=model, personal=personal, pushes=PUSHES),
+        "warm": warm(),
     }
 
 
+def warm(**changes):
+    """A person who tires twice as fast as others, seen by the warm start with every block of it in use."""
+    rng = np.random.default_rng(8)
+    model = replace(
+        Model.warm_start(),
+        message_hazard=np.array([-0.3, 0.2]),
+        value=rng.normal(0, 0.3, DIMENSION),
+        hazard=np.full(DIMENSION, 0.05),
+    )
+    features = rng.uniform(0, 0.6, (8, 7, DIMENSION)).astype(np.float32)
+    features[..., 0] = 1.0
+    personal = FakePersonal(push_intercept=0.1, fatigue_multiplier=2.0)
+    return view(**{"model": model, "personal": personal, "phi": features, "pushes": PUSHES, **changes})
+
+
 def ahead_of(seen):
-    return scoring.outlook(seen, scoring.forms(seen, guardrails.openings(seen)))
+    message = np.array([1.0, 1.0]) if seen.model.version == "warm-start" else np.zeros(2)
+    return scoring.outlook(seen, scoring.forms(seen, guardrails.openings(seen)), message=message)
 
 
 def by_quadrature(gradient, size, steps=20_000):
@@ -82,7 +101,7 @@ def test_a_short_path_loses_no_digits(span):
         assert attribution.mean_slope(g, slope, 0.7, 0.7 + span) == pytest.approx(slope(0.7 + span / 2), abs=1e-7)
 
 
-@pytest.mark.parametrize("name", ["prior", "answered", "learned"])
+@pytest.mark.parametrize("name", ["prior", "answered", "learned", "warm"])
 def test_the_parts_of_both_effects_are_complete(name):
     """In every slot of the week the parts of Δp and of Δh add up to it within 1e-12, on every basis."""
     seen = worlds()[name]
@@ -150,10 +169,13 @@ def test_terms_add_up_to_the_score_exactly(hour, value, own, exploring, mu):
     assert math.fsum(parts) == pytest.approx(terms[0], abs=1e-12 * value)
 
 
-def test_the_full_explanation_adds_up_too():
+@pytest.mark.parametrize("own_reason", [False, True])
+@pytest.mark.parametrize("name", ["learned", "warm"])
+def test_the_full_explanation_adds_up_too(name, own_reason):
     """With the view at hand every input of value and opt-out is named, and both lists add up to their terms."""
-    seen = worlds()["learned"]
-    decision = policy.decide(seen, [SHOES], decision_id="d", seed=b"s")
+    seen = worlds()[name]
+    offer = replace(SHOES, own_reason=own_reason, campaign="autumn")
+    decision = policy.decide(seen, [offer], decision_id="d", seed=b"s")
     full = explain.explain(decision, seen)
     terms = dict(full.terms)
     assert math.fsum(v for _, v in full.value) == pytest.approx(terms["value"], abs=1e-9)
@@ -261,5 +283,6 @@ def test_every_feature_can_be_named_in_both_languages():
     """Each feature of the pipeline has words of its own, so that nobody is shown a column's name."""
     from tactful.features import NAMES
 
+    names = (*NAMES, *(f"message_{name}" for name in MESSAGE))
     for lang in explain.LANGUAGES:
-        assert {f"feature_{name}" for name in NAMES} <= explain.catalogue(lang).keys()
+        assert {f"feature_{name}" for name in names} <= explain.catalogue(lang).keys()

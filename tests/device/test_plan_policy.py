@@ -40,7 +40,7 @@ def test_a_fair_plan_is_accepted(federation):
         ({"mode": "central"}, refusals.UnknownMode),
         ({"mode": "rehearsal-no-noise"}, refusals.NotARehearsal),
         ({"task": "run-this"}, refusals.UnknownTask),
-        ({"layout": (Block("alpha", 512),)}, refusals.TooLarge),
+        ({"layout": (Block("alpha", 1024),)}, refusals.TooLarge),
         ({"roster_digest": b"x" * 32}, refusals.WrongRoster),
         ({"n_hosts": 4}, refusals.WrongRoster),
         ({"federation": "elsewhere"}, refusals.WrongRoster),

@@ -13,13 +13,23 @@ from tactful_lab.worlds.fit import dirichlet_of_counts, fit, gamma_of_counts
 from tactful_privacy.errors import InvalidInput
 
 TEXT = (resources.files("tactful_lab.worlds") / "parameters.toml").read_text(encoding="utf-8")
-FROZEN = {1: "90e8e19d0c5c3f856ac06b259fa0417ce3e3ccbac26c463b788c889fe9ece091"}
+FROZEN = {
+    1: "90e8e19d0c5c3f856ac06b259fa0417ce3e3ccbac26c463b788c889fe9ece091",
+    2: "adbc3eaaae63fcfbbc0f6293fbc85e90037f35503dd4800cf803ea00300cd8a7",
+}
 
 
 def test_the_numbers_of_a_version_never_change():
     """Each version's file has the digest it was released with: a change of any character needs a new version."""
     parameters = load()
     assert parameters.fingerprint == FROZEN[parameters.version]
+
+
+def test_no_reported_seed_is_one_the_numbers_were_calibrated_on():
+    """Seed 1,000,000, on which the open rate was brought to its anchor, is in neither range."""
+    most = load().seeds.range_length
+    assert 1_000_000 not in reporting_seeds(most)
+    assert 1_000_000 not in tuning_seeds(most)
 
 
 def test_every_number_carries_a_comment_or_stands_under_one():
@@ -73,10 +83,10 @@ def test_tuning_and_reporting_seeds_do_not_meet():
         ("opt_in = 0.60", "opt_im = 0.60", "reach.opt_im"),
         ("opt_in = 0.60", "", "reach.opt_in"),
         ("ttl_slots = 7", "ttl_slots = 7.5", "reach.ttl_slots"),
-        ("reporting_first = 1_000_000", "reporting_first = 1_001", "seeds"),
+        ("reporting_first = 2_000_000", "reporting_first = 1_001", "seeds"),
         ("slot_share = [0.0539,", "slot_share = [", "habits.slot_share"),
-        ("version = 1", 'version = "1"', "version"),
-        ("version = 1", "version =", "not TOML"),
+        ("version = 2", 'version = "2"', "version"),
+        ("version = 2", "version =", "not TOML"),
     ],
 )
 def test_a_spoiled_file_is_refused_with_the_name_of_the_number(old, new, field, tmp_path):

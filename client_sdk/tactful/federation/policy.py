@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tactful.federation import refusals
+from tactful.training import HEAD_TASKS, TASKS
 from tactful_privacy.accounting.modes import (
     CENTRAL,
     REHEARSAL,
@@ -64,8 +65,8 @@ class ParticipationPolicy:
     participations: int = 120
     max_rho_per_round: Fraction | None = None
     modes: tuple[str, ...] = ("distributed",)
-    tasks: tuple[str, ...] = ("curvature", "fedavg", "gradient")
-    max_dimension: int = 512
+    tasks: tuple[str, ...] = (*TASKS, *HEAD_TASKS)
+    max_dimension: int = 1024
     max_canaries: int = 1024
     federation: str | None = None
     rehearsal: bool = False

@@ -21,7 +21,10 @@ from tactful.federation.host_round import RoundPosition
 from tactful.federation.ledger_view import LedgerView
 from tactful.federation.policy import PRICE_SLACK, ParticipationPolicy
 from tactful.host import Host
-from tactful.training import NumpyTrainer, Trainer, TrainingTable, build_table
+from tactful.push_log import push_table, unasked
+from tactful.training import HEAD_TASKS, NumpyTrainer, Trainer, TrainingTable, build_table
+from tactful.training.blocks import settings_of
+from tactful.training.heads import PUSH_ROWS, PushTable
 from tactful_privacy.accounting.adjacency import zero_out_from_replacement
 from tactful_privacy.accounting.modes import DISTRIBUTED, LOCAL, REHEARSAL
 from tactful_privacy.mechanisms.sends import SENDS
@@ -168,10 +171,18 @@ class VaultRound:
         if plan.task == evaluation.TASK:
             rows = evaluation_log.contributions(self._host, plan, numbers, self._last_day())
         else:
-            rows = self._trainer.contributions(sends.for_trainer(plan), model, self._rows(numbers))
+            rows = self._trainer.contributions(sends.for_trainer(plan), model, self._table_for(plan, numbers))
         if any(statistic.name == SENDS for statistic in plan.statistics):
             rows = sends.with_sends(plan, rows, sends.counts(self._host, numbers))
         return np.pad(rows, ((0, 0), (0, plan.canaries))) if plan.canaries else rows
+
+    def _table_for(self, plan: RoundPlan, devices: tuple[int, ...]) -> TrainingTable | PushTable:
+        if plan.task not in HEAD_TASKS:
+            return self._rows(devices)
+        last, window_d = self._last_day(), int(settings_of(plan)["window_d"])
+        if plan.task in PUSH_ROWS:
+            return push_table(self._host, devices, last, window_d)
+        return unasked(self._host, devices, last, self._rows(devices), window_d)
 
     def _rows(self, devices: tuple[int, ...]) -> TrainingTable:
         last, writes = self._last_day(), self._host.activity_writes

@@ -5,14 +5,23 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from tactful.training.protocol import LOSS_CENTRE, LOSS_WIDTH, UnknownTask, task_layout
+from tactful.training.protocol import (
+    HEAD_TASKS,
+    LOSS_CENTRE,
+    LOSS_WIDTH,
+    TASKS,
+    Table,
+    UnknownTask,
+    task_layout,
+)
 from tactful.training.tables import TrainingTable
 from tactful_privacy.wire import RoundPlan
 
 Array = NDArray[np.float64]
 _CHUNK_ROWS = 65_536
 _MOST_EPOCHS = 100
-_DEFAULTS = {"rows_scale": 1.0, "curvature_scale": 1.0, "learning_rate": 1.0, "epochs": 1.0}
+_DEFAULTS = {"rows_scale": 1.0, "curvature_scale": 1.0, "learning_rate": 1.0, "epochs": 1.0, "window_d": 0.0}
+MOST_WINDOW_D = 2 * 366
 
 
 def settings_of(plan: RoundPlan) -> dict[str, float]:
@@ -21,7 +30,11 @@ def settings_of(plan: RoundPlan) -> dict[str, float]:
     Raises:
         UnknownTask: they would hang or divide by zero.
     """
-    chosen = _DEFAULTS | {name: float(value) for name, value in plan.settings}
+    given = {name: float(value) for name, value in plan.settings}
+    own = {name: given[f"{plan.task}.{name}"] for name in _DEFAULTS if f"{plan.task}.{name}" in given}
+    chosen = _DEFAULTS | given | own
+    if not 0 <= chosen["window_d"] <= MOST_WINDOW_D:
+        raise UnknownTask(f"is {chosen['window_d']:g}", field="window_d", remedy=f"give 0 to {MOST_WINDOW_D} days")
     if chosen["rows_scale"] <= 0.0 or not 1.0 <= chosen["epochs"] <= _MOST_EPOCHS:
         remedy = f"give rows_scale above 0 and 1 to {_MOST_EPOCHS} epochs"
         raise UnknownTask("asks for what is not done here", field="settings", remedy=remedy)
@@ -30,7 +43,7 @@ def settings_of(plan: RoundPlan) -> dict[str, float]:
 
 def contributions_by_block(
     plan: RoundPlan,
-    table: TrainingTable,
+    table: Table,
     update: Callable[[Mapping[str, float], TrainingTable], Array],
     losses: Callable[[TrainingTable], Array],
 ) -> Array:
@@ -45,6 +58,9 @@ def contributions_by_block(
     Raises:
         UnknownTask: the plan's task, its settings or one of its statistics is not known.
     """
+    if plan.task not in TASKS or not isinstance(table, TrainingTable):
+        remedy = f"use the numpy trainer for {', '.join(HEAD_TASKS)}"
+        raise UnknownTask(f"{plan.task!r} is not done here", field="task", remedy=remedy)
     unknown = [s.name for s in plan.statistics if s.name != "log_loss"]
     if unknown or tuple(plan.layout) != task_layout(plan.task):
         what = unknown[0] if unknown else plan.task
@@ -58,18 +74,18 @@ def contributions_by_block(
         scaled = np.clip((losses(part) - LOSS_CENTRE) / LOSS_WIDTH, -1.0, 1.0) * half_range
         return np.column_stack([update(settings, part), np.nan_to_num(scaled, nan=0.0)])
 
-    parts = [rows(_part(table, *cut)) for cut in _cuts(table)]
+    parts = [rows(_part(table, *cut)) for cut in cuts(table)]
     return np.concatenate(parts) if parts else np.zeros((0, plan.dimension))
 
 
-def _cuts(table: TrainingTable) -> list[tuple[int, int]]:
+def cuts(table: Table) -> list[tuple[int, int]]:
     """Ranges of whole devices with about `_CHUNK_ROWS` rows, so that memory stays flat as devices grow."""
-    cuts, start = [], 0
+    found, start = [], 0
     for device in range(1, table.n_devices + 1):
         if table.bounds[device] - table.bounds[start] >= _CHUNK_ROWS or device == table.n_devices:
-            cuts.append((start, device))
+            found.append((start, device))
             start = device
-    return cuts
+    return found
 
 
 def _part(table: TrainingTable, first: int, last: int) -> TrainingTable:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tactful.model import Model
 from tactful.training.blocks import settings_of
 from tactful.training.extra import TrainExtraMissing
+from tactful.training.heads import PushTable
 from tactful.training.os_noise import gaussian, poisson_sample
 from tactful.training.protocol import UnknownTask, task_layout
 from tactful.training.tables import TrainingTable
@@ -186,7 +187,7 @@ class EventLevelTrainer:
         self.level = level
         self._entropy = entropy
 
-    def contributions(self, plan: RoundPlan, model: Model, table: TrainingTable) -> Array:
+    def contributions(self, plan: RoundPlan, model: Model, table: TrainingTable | PushTable) -> Array:
         """Return one row for each device, shape (n, plan.dimension), noised.
 
         Raises:
@@ -197,6 +198,8 @@ class EventLevelTrainer:
         if plan.task not in _TASKS or tuple(plan.layout) != task_layout(plan.task) or plan.statistics or several:
             remedy = f"ask for {', '.join(_TASKS)} without statistics, the last two in one step"
             raise UnknownTask(f"{plan.task!r} cannot be noised by event", field="task", remedy=remedy)
+        if isinstance(table, PushTable):
+            raise UnknownTask("is a table of decisions", field="table", remedy="give rows of activity")
         settings, rows = settings_of(plan), np.zeros((table.n_devices, plan.dimension))
         for device, (start, stop) in enumerate(zip(table.bounds[:-1], table.bounds[1:], strict=True)):
             x, y = table.x[start:stop], table.y[start:stop]

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from tactful.features import DIMENSION
 from tactful.model import Model
 from tactful.training.blocks import contributions_by_block
+from tactful.training.head_tasks import head_contributions
 from tactful.training.local_steps import local_steps
+from tactful.training.protocol import HEAD_TASKS, Table
 from tactful.training.tables import TrainingTable
 from tactful_privacy.wire import RoundPlan
 
@@ -70,8 +72,10 @@ class NumpyTrainer:
 
     name = "numpy"
 
-    def contributions(self, plan: RoundPlan, model: Model, table: TrainingTable) -> Array:
+    def contributions(self, plan: RoundPlan, model: Model, table: Table) -> Array:
         """Return one row for each device, shape (n, plan.dimension); see `Trainer.contributions`."""
+        if plan.task in HEAD_TASKS:
+            return head_contributions(plan, model, table)
         alpha = model.alpha
         tasks: dict[str, Callable[[Mapping[str, float], TrainingTable], Array]] = {
             "gradient": lambda s, part: gradients(part, alpha) / s["rows_scale"],

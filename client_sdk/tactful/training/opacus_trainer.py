@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tactful.features import DIMENSION
 from tactful.model import Model
 from tactful.training.extra import TrainExtraMissing
+from tactful.training.protocol import Table
 from tactful.training.tables import TrainingTable
 from tactful_privacy.wire import RoundPlan
 
@@ -87,6 +88,6 @@ class OpacusTrainer:
 
     name = "torch + Opacus"
 
-    def contributions(self, plan: RoundPlan, model: Model, table: TrainingTable) -> Array:
+    def contributions(self, plan: RoundPlan, model: Model, table: Table) -> Array:
         """Return one row for each device, shape (n, plan.dimension); see `Trainer.contributions`."""
         return by_torch.activity_contributions(plan, model, table, gradients, curvatures, local_steps)

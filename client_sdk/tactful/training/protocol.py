@@ -10,6 +10,12 @@ A contribution is one vector for each device. Three tasks, all on the activity h
 ``fedavg``
     the change of α after local gradient steps, shape (D,).
 
+Four more tasks train one head of the model each: ``activity`` on the same rows, ``effect``, ``hazard`` and ``value``
+on decisions (`tactful.training.heads`). A contribution is gradient and curvature in one vector, [g | curvature_scale ·
+H] / rows_scale. ``window_d`` asks hosts for rows of the newest finished days alone, so that each is used once, and of
+``activity`` they leave out slots into which a push was sent: what people do unasked is not to be learned there.
+Settings may be given for one task alone as ``effect.rows_scale``.
+
 ``rows_scale`` is public and the same for all: dividing by a device's own number of rows would say how many it has.
 The statistic ``log_loss`` is the device's mean loss, moved by `LOSS_CENTRE` and divided by `LOSS_WIDTH` into [-1, 1].
 """
@@ -21,11 +27,16 @@ from numpy.typing import NDArray
 
 from tactful.features import DIMENSION
 from tactful.model import Model
+from tactful.training.heads import HEADS, PushTable, head_size
 from tactful.training.tables import TrainingTable
 from tactful_privacy.errors import TactfulError
 from tactful_privacy.wire import Block, RoundPlan
 
 TASKS = ("curvature", "fedavg", "gradient")
+"""Tasks of every trainer."""
+HEAD_TASKS = tuple(sorted(HEADS))
+"""Tasks of trainers that know all heads of the model."""
+Table = TrainingTable | PushTable
 LOSS_CENTRE = 0.1
 LOSS_WIDTH = 0.1
 
@@ -41,8 +52,9 @@ def task_layout(task: str) -> tuple[Block, ...]:
         UnknownTask: no trainer knows the task.
     """
     sizes = {"gradient": DIMENSION, "fedavg": DIMENSION, "curvature": DIMENSION * (DIMENSION + 1) // 2}
+    sizes |= {head: head_size(head) + head_size(head) * (head_size(head) + 1) // 2 for head in HEAD_TASKS}
     if task not in sizes:
-        raise UnknownTask(f"{task!r} is not known", field="task", remedy=f"use one of {', '.join(TASKS)}")
+        raise UnknownTask(f"{task!r} is not known", field="task", remedy=f"use one of {', '.join(sizes)}")
     return (Block(task, sizes[task]),)
 
 
@@ -54,12 +66,13 @@ class Trainer(Protocol):
         """Which trainer this is, for reports."""
         ...
 
-    def contributions(self, plan: RoundPlan, model: Model, table: TrainingTable) -> NDArray[np.float64]:
+    def contributions(self, plan: RoundPlan, model: Model, table: Table) -> NDArray[np.float64]:
         """Return one row for each device, shape (n, plan.dimension): the task's blocks, then the plan's statistics.
 
-        A device without rows contributes the zero vector. Nothing is clipped here.
+        ``table`` is a `PushTable` for ``effect``, ``hazard`` and ``value``, else a `TrainingTable`. A device without
+        rows contributes the zero vector. Nothing is clipped here.
 
         Raises:
-            UnknownTask: the plan's task or one of its statistics is not known.
+            UnknownTask: the plan's task or one of its statistics is not known, or of another table.
         """
         ...

@@ -26,6 +26,7 @@ from tactful.features import DIMENSION
 from tactful.model import Model
 from tactful.training.blocks import contributions_by_block
 from tactful.training.extra import TrainExtraMissing
+from tactful.training.protocol import Table
 from tactful.training.tables import TrainingTable
 from tactful_privacy.wire import RoundPlan
 
@@ -143,7 +144,7 @@ class TorchTrainer:
 
     name = "torch"
 
-    def contributions(self, plan: RoundPlan, model: Model, table: TrainingTable) -> Array:
+    def contributions(self, plan: RoundPlan, model: Model, table: Table) -> Array:
         """Return one row for each device, shape (n, plan.dimension); see `Trainer.contributions`."""
         return activity_contributions(plan, model, table, gradients, curvatures, local_steps)
 
@@ -151,7 +152,7 @@ class TorchTrainer:
 def activity_contributions(
     plan: RoundPlan,
     model: Model,
-    table: TrainingTable,
+    table: Table,
     gradient: Callable[[TrainingTable, Array], Array],
     curvature: Callable[[TrainingTable, Array], Array],
     steps: Callable[[TrainingTable, Array, float, int], Array],

@@ -124,21 +124,26 @@ class GreedyOracle(_Fixed):
     """Knows each person's true response, and sends where the push is worth more now than ``price_minor``.
 
     A bound from inside the simulation, not a policy anybody could run, and not the optimum: the price stands for what a
-    push takes from the ones after it, and is to be tuned on tuning seeds. At most one push within seven slots; one
-    without a reason of its own waits for the best slot left of the day.
+    push takes from the ones after it, and is to be tuned on tuning seeds. A push without a reason of its own waits
+    until the last push is ``rest_slots`` ago, and then for the best slot left of the day; one with a reason waits for
+    ``reason_rest_slots``.
     """
 
-    def __init__(self, world: World, price_minor: float = 0.0) -> None:
+    def __init__(
+        self, world: World, price_minor: float = 0.0, rest_slots: int = N_SLOTS, reason_rest_slots: int = N_SLOTS
+    ) -> None:
         at_least(0, price_minor=price_minor)
+        at_least(1, rest_slots=rest_slots, reason_rest_slots=reason_rest_slots)
         self.name = f"greedy oracle, price {price_minor:g}"
         self._world, self._price = world, price_minor
+        self._rest, self._reason_rest = rest_slots, reason_rest_slots
         self._last = np.full(world.n, -N_SLOTS, np.int64)
 
     def decide(self, view: View) -> Bools:
-        """Everybody whose push pays more than the price, in a good slot, and who had none for a day."""
+        """Everybody whose push pays more than the price, in a good slot, and who had none for a while."""
         share = self._world.people.share
         timely = view.contextual | (share[view.slot] >= share[view.slot :].max(axis=0))
-        rested = view.step - self._last >= N_SLOTS
+        rested = view.step - self._last >= np.where(view.contextual, self._reason_rest, self._rest)
         sends: Bools = rested & timely & (self._world.expected_value(view.reachable) > self._price)
         self._last[sends] = view.step
         return sends
