@@ -8,6 +8,7 @@ from datetime import datetime
 from tactful.clock import from_ms, to_ms
 from tactful.errors import InvalidInput
 from tactful.events import StoredEvent
+from tactful.model import OPEN_RATE_PRIOR
 from tactful.types import Decision, DeviceView, PushRecord, Reason
 
 
@@ -41,6 +42,12 @@ def of_decision(decision: Decision, view: DeviceView) -> PushRecord:
     if not view.personalised:
         return cap_keys
     return replace(cap_keys, variant=candidate.variant, tags=candidate.tags, embedding=candidate.embedding)
+
+
+def expectation(decision: Decision) -> tuple[float, float]:
+    """Return the probability of engagement and the fatigue κ·D that a decision stated; where it knew no effect, r₀."""
+    said = dict(decision.reasons[0].detail) if decision.reasons else {}
+    return float(said.get("expected", OPEN_RATE_PRIOR)), float(said.get("strain", 0.0))
 
 
 def decision_id(salt: bytes, seed: bytes, moment: datetime) -> bytes:

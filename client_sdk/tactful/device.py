@@ -17,7 +17,6 @@ from tactful.consent import consent
 from tactful.errors import InvalidInput, MalformedEvent, UnknownDecision
 from tactful.events import ACTIVITY_KINDS, CLOCK_TOLERANCE_MS, PUSH_KINDS, Event, StoredEvent, is_text, store
 from tactful.links import Link
-from tactful.model import OPEN_RATE_PRIOR
 from tactful.pacing import after_send
 from tactful.receipts import ErasureReceipt
 from tactful.types import Candidate, Decision, DeviceView, WeekPlan
@@ -236,9 +235,7 @@ class Device:
     def _learn(self, state: DeviceState, decision_id: str, engaged: bool) -> None:
         decision = self._find(decision_id)
         if decision is not None and decision.slot is not None:
-            # A decision says what it expected where the model knew an effect.
-            said = dict(decision.reasons[0].detail) if decision.reasons else {}
-            expected, strain = float(said.get("expected", OPEN_RATE_PRIOR)), float(said.get("strain", 0.0))
+            expected, strain = _pushes.expectation(decision)
             state.history.personal.update_push(0, decision.slot, expected, engaged, strain)
             state.forget_day()
             self._host.save_snapshot(state)

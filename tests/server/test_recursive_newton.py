@@ -14,7 +14,9 @@ from tactful_privacy.errors import InvalidInput
 from tactful_server.recursive import RecursiveNewton
 
 DEVICES, ROWS = 400, 12
-HAZARD_START = replace(Model.warm_start(), hazard=truth().hazard - np.eye(1, 31)[0])
+HAZARD_START = replace(
+    Model.warm_start(), hazard=truth().hazard - np.eye(1, 31)[0], hazard_dosage=np.array([0.1, 0.1, 0.02])
+)
 
 
 def optimiser(head, start, *, devices=DEVICES, precision=4.0, **options):
