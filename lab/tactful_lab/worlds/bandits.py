@@ -1,4 +1,4 @@
-"""Bandits off the shelf, one for each person: Vowpal Wabbit and MABWiser, both installed by hand (`pip install …`).
+"""Bandits off the shelf, one for each person: Vowpal Wabbit and MABWiser, both of the extra `bench`.
 
 Every morning a person's bandit picks one of eight arms: a push in one of the seven slots, or none. Three mornings later
 it is told what came of it: an open counts as one session of mean value, an opt-out as C_out, and every push costs
@@ -71,7 +71,7 @@ def mabwiser() -> ModuleType:
 
 
 def _missing(package: str) -> InvalidInput:
-    return InvalidInput("is not installed", field=package, remedy=f"pip install {package}")
+    return InvalidInput("is not installed", field=package, remedy="pip install 'tactful[bench]'")
 
 
 LIBRARIES = {"Vowpal Wabbit": vowpal_wabbit, "MABWiser": mabwiser}
