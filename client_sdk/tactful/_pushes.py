@@ -11,6 +11,8 @@ from tactful.events import StoredEvent
 from tactful.model import OPEN_RATE_PRIOR
 from tactful.types import Decision, DeviceView, PushRecord, Reason
 
+_LEAST = 1e-6
+
 
 def of_event(event: StoredEvent) -> PushRecord:
     """Return the record of a push that the app sent by itself."""
@@ -45,9 +47,13 @@ def of_decision(decision: Decision, view: DeviceView) -> PushRecord:
 
 
 def expectation(decision: Decision) -> tuple[float, float]:
-    """Return the probability of engagement and the fatigue κ·D that a decision stated; where it knew no effect, r₀."""
+    """Return the probability of engagement and the fatigue κ·D that a decision stated; where it knew no effect, r₀.
+
+    A probability that was rounded to 0 or 1 is moved off it by `_LEAST`, since an answer may still be the other one.
+    """
     said = dict(decision.reasons[0].detail) if decision.reasons else {}
-    return float(said.get("expected", OPEN_RATE_PRIOR)), float(said.get("strain", 0.0))
+    stated = float(said.get("expected", OPEN_RATE_PRIOR))
+    return min(max(stated, _LEAST), 1.0 - _LEAST), float(said.get("strain", 0.0))
 
 
 def decision_id(salt: bytes, seed: bytes, moment: datetime) -> bytes:

@@ -6,6 +6,7 @@ import pytest
 from tactful import Candidate, PolicySettings
 from tactful._pushes import expectation
 from tactful.model import OPEN_RATE_PRIOR
+from tactful.personal import PersonalBlock
 from tactful.types import Decision, Reason
 
 from .vault_world import NOON, open_host, person
@@ -21,6 +22,18 @@ def test_what_a_decision_stated_is_what_its_answer_is_held_against():
         "d", "send", None, NOON, 1.0, (Reason("x", None, (("expected", "0.3"), ("strain", "0.7"))),), "m", NOON
     )
     assert expectation(told) == (0.3, 0.7)
+
+
+@pytest.mark.parametrize(("expected", "engaged"), [(0.0, True), (1.0, False)])
+def test_an_answer_against_a_certain_expectation_is_learned_from(expected, engaged):
+    """Far out on the logit scale a probability is 0 or 1 as a float; the opposite answer still counts, by a little."""
+    detail = (("expected", repr(expected)), ("strain", "50.0"))
+    decision = Decision("d", "send", None, NOON, 1.0, (Reason("x", None, detail),), "m", NOON)
+    block = PersonalBlock(1)
+    stated, strain = expectation(decision)
+    block.update_push(0, 3, stated, engaged, strain)
+    assert np.sign(block.push_mean[0, 0]) == (1 if engaged else -1)
+    assert np.isfinite(block.fatigue_mean).all()
 
 
 @pytest.mark.parametrize("outcome", ["opened", "dismissed"])
