@@ -17,6 +17,8 @@ DEVICES, ROWS = 400, 12
 HAZARD_START = replace(
     Model.warm_start(), hazard=truth().hazard - np.eye(1, 31)[0], hazard_dosage=np.array([0.1, 0.1, 0.02])
 )
+HAZARD_NEAR = replace(HAZARD_START, hazard=truth().hazard)
+"""The start of the hazard is one off in the constant, or right there."""
 
 
 def optimiser(head, start, *, devices=DEVICES, precision=4.0, **options):
@@ -54,30 +56,50 @@ def theta(model, head):
 
 
 def one_shot(head, tables, start, precision):
-    """Slow oracle: the penalised maximum of all tables together, by a general optimiser, in the head's units."""
-    parts = [heads.PUSH_ROWS[head](table, start) for table in tables]
-    x = np.concatenate([part.design for part in parts]).astype(float)
-    known = np.concatenate([part.weight for part in parts]) > 0
-    prior = theta(start, head)
+    """Slow oracle: the penalised maximum of all tables together, γ_D ≥ 0, by a general optimiser, in the head's units.
+
+    Returns the maximum and the information there, prior included.
+    """
+    x = np.concatenate([heads.PUSH_ROWS[head](table, start).design for table in tables]).astype(float)
+    prior, held = theta(start, head), precision * np.eye(heads.head_size(head))
     if head == "value":
-        y = np.concatenate([np.clip(t.value, 0, heads.MOST_VALUE) for t in tables])[known] - 1.0
-        x = x[known]
-        held = x.T @ x + precision * np.eye(len(prior))
-        return np.linalg.solve(held, x.T @ y + precision * prior)
+        values = np.concatenate([table.value for table in tables])
+        known = np.isfinite(values)
+        x, held = x[known], held + x[known].T @ x[known]
+        y = np.clip(values[known], 0, heads.MOST_VALUE) - 1.0
+        return np.linalg.solve(held, x.T @ y + precision * prior), held
     eta, y, pi, a = (np.concatenate(column) for column in zip(*(columns(head, t) for t in tables), strict=True))
+    if head == "hazard":
+        share, alone = a, np.zeros_like(a)
+    else:
+        share, alone = a * (1 - pi), (1 - a) * pi * (y - sigmoid(eta))
 
     def loss(at):
-        logit = eta + x @ at
-        p = sigmoid(logit)
-        if head == "hazard":
-            value, residual = np.where(a > 0, y * logit - np.logaddexp(0, logit), 0), np.where(a > 0, y - p, 0)
-        else:
-            value = np.where(a > 0, (1 - pi) * (y * logit - np.logaddexp(0, logit)), -pi * (y - sigmoid(eta)) * logit)
-            residual = np.where(a > 0, (1 - pi) * (y - p), -pi * (y - sigmoid(eta)))
-        pull = precision * (at - prior)
+        logit, pull = eta + x @ at, precision * (at - prior)
+        value = share * (y * logit - np.logaddexp(0, logit)) - alone * logit
+        residual = share * (y - sigmoid(logit)) - alone
         return -value.sum() + 0.5 * (pull * (at - prior)).sum(), -(x.T @ residual) + pull
 
-    return minimize(loss, prior, jac=True, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-14}).x
+    bounds = [(None, None)] * (prior.size - 3) + [(0.0 if head == "hazard" else None, None)] * 3
+    options = {"maxiter": 20_000, "maxfun": 200_000, "ftol": 1e-15, "gtol": 1e-9}
+    best = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    p = sigmoid(eta + x @ best)
+    return best, held + (x.T * (share * p * (1 - p))) @ x
+
+
+def apart(head, start, seed, pieces=1):
+    """How far twelve batches, each in so many rounds, end from the one-shot fit, and how far the start was.
+
+    Root mean squares in posterior deviations.
+    """
+    model = truth(alpha=Model.warm_start().alpha, kappa=Model.warm_start().kappa)
+    tables = [decisions(model, np.full(DEVICES, ROWS), seed=seed + batch) for batch in range(12)]
+    size = DEVICES // pieces
+    rounds = [table.devices(first, first + size) for table in tables for first in range(0, DEVICES, size)]
+    final = learn(optimiser(head, start, devices=size), rounds, start)[-1]
+    best, information = one_shot(head, tables, start, 4.0)
+    away = [theta(model, head) - best for model in (final, start)]
+    return tuple(float(np.sqrt(d @ information @ d / d.size)) for d in away)
 
 
 def columns(head, table):
@@ -87,18 +109,35 @@ def columns(head, table):
     return base[0], table.engaged, table.propensity, table.sent
 
 
-@pytest.mark.parametrize(("head", "tolerance"), [("value", 1e-3), ("effect", 0.1), ("hazard", 0.1)])
-def test_without_noise_and_forgetting_it_is_the_one_shot_fit(head, tolerance):
-    """Twelve rounds end within the tolerance of the penalised fit of all rows at once, in every parameter's own unit.
+@pytest.mark.parametrize("seed", [0, 100, 200])
+@pytest.mark.parametrize(
+    ("head", "start", "tolerance"),
+    [
+        ("value", Model.warm_start(), 0.02),
+        ("effect", Model.warm_start(), 0.3),
+        ("hazard", HAZARD_NEAR, 0.6),
+        ("hazard", HAZARD_START, 2.0),
+    ],
+    ids=["value", "effect", "hazard-near", "hazard-far"],
+)
+def test_without_noise_and_forgetting_it_is_near_the_one_shot_fit(head, start, tolerance, seed):
+    """Twelve rounds end within the tolerance of the penalised fit of all rows at once, in posterior deviations.
 
-    The linear head exactly (float32 rows); the logistic ones up to where each round was linearised.
+    The linear head up to float32; the logistic ones up to where each round was linearised, which costs most where the
+    start is far off: by one on the logit scale for the far hazard. The seeds are fixed. Over the seeds 0, 12, …, 228
+    the largest distances are below 0.001, 0.19, 0.33 and 1.52 (0.42 for the near hazard with seed 200).
     """
-    start = HAZARD_START if head == "hazard" else Model.warm_start()
-    model = truth(alpha=Model.warm_start().alpha, kappa=Model.warm_start().kappa)
-    tables = [decisions(model, np.full(DEVICES, ROWS), seed=seed) for seed in range(12)]
-    final = learn(optimiser(head, start), tables, start)[-1]
-    np.testing.assert_allclose(theta(final, head), one_shot(head, tables, start, 4.0), atol=tolerance)
-    assert np.abs(theta(final, head) - theta(start, head)).max() > 3 * tolerance
+    end, begin = apart(head, start, seed)
+    assert end < tolerance
+    assert head == "hazard" or begin > 10 * tolerance
+
+
+@pytest.mark.parametrize("seed", [0, 100, 200])
+def test_smaller_rounds_come_nearer_to_the_one_shot_fit(seed):
+    """What a far start costs is where the first rounds were linearised: a quarter of the people a round costs less than
+    three quarters of it. The seeds are fixed; over 0, 12, …, 228 it is 0.32 of it in the mean and 0.60 at most, and
+    0.63 with seed 200."""
+    assert apart("hazard", HAZARD_START, seed, pieces=4)[0] < apart("hazard", HAZARD_START, seed)[0] * 3 / 4
 
 
 def test_with_forgetting_it_follows_a_drifted_truth():
