@@ -10,6 +10,7 @@ from rich.table import Table
 from tactful_lab.cases.cli import case
 from tactful_lab.datasets import completejourney
 from tactful_lab.evaluation.cli import evaluate as evaluate_log
+from tactful_lab.evaluation.export_log import export_log
 from tactful_lab.rehearsal.cli import rehearse
 from tactful_lab.slots import baselines, task
 from tactful_lab.slots.evaluate import evaluate
@@ -32,6 +33,7 @@ def _fail(error: TactfulError) -> typer.Exit:
 app.command(name="evaluate")(evaluate_log)
 app.command()(rehearse)
 app.command()(case)
+app.command(name="export-log")(export_log)
 
 
 @app.command()

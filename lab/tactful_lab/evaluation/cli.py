@@ -1,6 +1,7 @@
 """`tactful lab evaluate`: what would another policy have earned on the pushes of a log?"""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -8,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tactful_lab.evaluation import page
 from tactful_lab.evaluation.compare import Finding, Plan, compare
 from tactful_lab.evaluation.effects import Analysis, effects, multiplicity
 from tactful_lab.evaluation.log import LoadedLog, read_log
@@ -15,7 +17,7 @@ from tactful_lab.evaluation.mapping import LogMap, read_map
 from tactful_lab.evaluation.policies import FromColumn, Policy, parse_policy
 from tactful_lab.evaluation.support import Limits, Refusal
 from tactful_privacy.commands import require_writable
-from tactful_privacy.errors import TactfulError
+from tactful_privacy.errors import InvalidInput, TactfulError
 
 Column = typer.Option(help="Column of it; stands over the mapping file, as every flag does.")
 _DEFAULT = ("always", "never")
@@ -44,6 +46,9 @@ def evaluate(
         str | None, typer.Option(help="Column of recent pushes; by default computed from the log's own sends.")
     ] = None,
     small_sample: Annotated[bool, typer.Option(help="Correct standard errors of effects for few people.")] = True,
+    scale: Annotated[
+        str, typer.Option(help="Of effects: difference, or log-rr, the log of the ratio of means.")
+    ] = "difference",
     missing_outcomes: Annotated[str | None, typer.Option(help="leave_out or zero.")] = None,
     certain_decisions: Annotated[str | None, typer.Option(help="Propensity 1: leave_out or keep.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of a CSV file.")] = None,
@@ -63,6 +68,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the bootstrap and of the model's folds.")] = 20_261,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     out: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a report with figures to this file too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Evaluate a log of pushes: data problems first, then effects, then policies with intervals and effective sizes.
@@ -70,24 +76,30 @@ def evaluate(
     Exit code 1 if nothing is concluded about one of the policies, 2 for wrong use or bad input.
     """
     flags = {"user": user, "time": time, "action": action, "available": available, "slot": slot}
-    flags |= {"propensity": propensity, "deterministic": deterministic, "decision": decision}
+    flags |= {"propensity": propensity, "deterministic": deterministic, "decision": decision, "dosage": dosage}
     choices = {"time_unit": time_unit, "time_zone": time_zone, "encoding": encoding, "delimiter": delimiter}
     choices |= {"propensity_of": propensity_of, "missing_outcomes": missing_outcomes}
     lists = {"outcomes": _pairs(outcome), "controls": control or None, "context": context or None}
     rest = {"fixed_propensity": fixed_propensity, "certain_decisions": certain_decisions}
     try:
         require_writable(out, make_folder=True)
+        require_writable(html, make_folder=True)
         plan = read_map(mapping, {**flags, **choices, **lists, **rest})
         limits = Limits(min_effective_decisions, min_effective_users, min_event_users)
         how = Plan(window_days, switch_threshold, limits, resamples, seed, level)
         wanted = [parse_policy(words) for words in policy or _DEFAULT]
         base = parse_policy(reference)
-        loaded = read_log(log, plan, _extra(wanted, base), dosage)
-        found = effects(loaded.log, level, small_sample=small_sample, dosage_column=dosage)
+        loaded = read_log(log, plan, _extra(wanted, base), plan.dosage)
+        if not loaded.rows_read:
+            raise InvalidInput("has a header and no rows", field=str(log), remedy="give a log with decisions")
+        found = effects(loaded.log, level, small_sample=small_sample, dosage_column=plan.dosage, scale=scale)
         findings = compare(loaded.log, wanted, plan=how, reference=base)
     except TactfulError as error:
         _fail(error)
-    plain = report(loaded, found, findings, plan, how, base)
+    extra = {"dosage": plan.dosage, "small_sample": small_sample, "scale": scale}
+    plain = report(loaded, found, findings, plan, how, base, extra)
+    if html is not None:
+        page.write(html, loaded, found, findings, base.name, scale)
     if out is not None:
         out.write_text(json.dumps(plain, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     typer.echo(json.dumps(plain, ensure_ascii=False)) if as_json else _print(loaded, found, findings, base)
@@ -118,8 +130,12 @@ def report(
     plan: LogMap,
     how: Plan,
     reference: Policy,
+    extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The stable JSON of the command; values are mean outcomes per decision that chance decided."""
+    """The stable JSON of the command; values are mean outcomes per decision that chance decided.
+
+    ``extra``: further options to tell.
+    """
     options: dict[str, Any] = {"propensity_of": plan.propensity_of, "fixed_propensity": plan.fixed_propensity}
     options |= {"missing_outcomes": plan.missing_outcomes, "certain_decisions": plan.certain_decisions}
     options |= {"window_days": how.window_d, "resamples": how.resamples, "seed": how.seed, "level": how.level}
@@ -131,7 +147,7 @@ def report(
     return {
         "data_problems": [problem.to_dict() for problem in loaded.problems],
         "log": loaded.counts(),
-        "options": {**options, **limits, "reference": reference.name},
+        "options": {**options, **limits, "reference": reference.name, **(extra or {})},
         "effects": [each.to_dict() for each in found],
         "multiplicity": multiplicity(found, how.level),
         "policies": [finding.to_dict() for finding in findings],

@@ -1,6 +1,7 @@
 """From a file to columns, and from a column's text to numbers, codes and times."""
 
 import warnings
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tactful_privacy.errors import InvalidInput
 
 Floats = NDArray[np.float64]
 _HAS_OFFSET = r"[T ].*(?:Z|[+-]\d\d(?::?\d\d)?)$"
+_FARTHEST_S = 9e9  # pandas knows the years 1678 to 2262
 _UNIT_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
 
@@ -31,7 +33,7 @@ def load_frame(path: Path, plan: LogMap, columns: Iterable[str]) -> Any:
     except UnicodeDecodeError as error:
         remedy = "set encoding in the mapping, e.g. gb18030 or latin-1"
         raise InvalidInput(f"is not {plan.encoding}", field=str(path), remedy=remedy) from error
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, EOFError, zlib.error, ValueError, pa.ArrowException) as error:
         raise InvalidInput(f"cannot be read: {error}", field=str(path), remedy="give a CSV or Parquet file") from error
     missing = [name for name in wanted if name not in frame.columns]
     if missing:
@@ -107,7 +109,9 @@ def seconds(column: Any, plan: LogMap) -> tuple[Floats, NDArray[np.bool_]]:
     """
     if plan.time_unit != "iso" and not pd.api.types.is_datetime64_any_dtype(column):
         values, unreadable = number(column, plan)
-        return values * _UNIT_S[plan.time_unit], unreadable
+        found = values * _UNIT_S[plan.time_unit]
+        far = np.abs(found) > _FARTHEST_S
+        return np.where(far, np.nan, found), unreadable | far
     if pd.api.types.is_datetime64_any_dtype(column):
         absent = column.isna().to_numpy()
         stamps = column if column.dt.tz is not None else _localised(column, plan)

@@ -14,7 +14,7 @@ from tactful_lab.evaluation.policies import Logged, Policy
 from tactful_lab.evaluation.support import Limits, Reason, Refusal, Support
 from tactful_lab.slots.bootstrap import Interval
 from tactful_privacy.errors import InvalidInput
-from tactful_privacy.validate import positive
+from tactful_privacy.validate import at_least, positive
 
 Floats = NDArray[np.float64]
 SINGLE = ("ips", "snips", "dr", "switch_dr")
@@ -43,6 +43,7 @@ class Plan:
     level: float = 0.95
 
     def __post_init__(self) -> None:
+        at_least(0, seed=self.seed)
         if self.switch_threshold is not None:
             positive(switch_threshold=self.switch_threshold)
 

@@ -26,16 +26,31 @@ def dosage(user: NDArray[np.int64], time_s: Floats, sent: NDArray[np.bool_], hal
     """
     if not half_life_s > 0:
         raise InvalidInput("must be above 0", field="half_life_s", remedy="give seconds")
+    if not len(user):
+        return np.zeros(0)
     order = np.lexsort((time_s, user))
-    level, before, result = 0.0, 0.0, np.zeros(len(user))
-    last_user, last_time = -1, 0.0
-    rows = zip(order.tolist(), user[order].tolist(), time_s[order].tolist(), sent[order].tolist(), strict=True)
-    for row, person, time, push in rows:
-        if person != last_user:
-            level = before = 0.0
-        elif time > last_time:
-            before = level = level * 0.5 ** ((time - last_time) / half_life_s)
-        result[row] = before
-        level += push
-        last_user, last_time = person, time
+    person, time = user[order], time_s[order]
+    first = np.r_[True, (np.diff(person) != 0) | (np.diff(time) > 0)]
+    instant, starts = np.cumsum(first) - 1, np.flatnonzero(first)
+    sends = np.add.reduceat(sent[order].astype(np.float64), starts)
+    same = np.r_[False, np.diff(person[starts]) == 0]
+    passed = np.diff(time[starts], prepend=time[0])
+    keep = np.where(same, 0.5 ** (np.where(same, passed, 0.0) / half_life_s), 0.0)
+    result = np.empty(len(user))
+    result[order] = _carried(keep, keep * np.r_[0.0, sends[:-1]])[instant]
     return result
+
+
+def _carried(keep: Floats, add: Floats) -> Floats:
+    """x_i = keep_i·x_{i−1} + add_i for all i, (n,), x before the first being 0.
+
+    Affine maps are composed over spans of 1, 2, 4, …: passes grow as the logarithm of the longest person, who begins
+    with keep 0.
+    """
+    keep, add, span = keep.copy(), add.copy(), 1
+    while span < len(keep) and keep[span:].any():
+        add[span:] = keep[span:] * add[:-span] + add[span:]
+        keep[span:] = keep[span:] * keep[:-span]
+        keep[:span] = 0.0
+        span *= 2
+    return add

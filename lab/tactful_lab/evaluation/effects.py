@@ -58,7 +58,12 @@ class Analysis:
 
 
 def effects(
-    log: PushLog, level: float = 0.95, *, small_sample: bool = True, dosage_column: str | None = None
+    log: PushLog,
+    level: float = 0.95,
+    *,
+    small_sample: bool = True,
+    dosage_column: str | None = None,
+    scale: str = "difference",
 ) -> tuple[Analysis, ...]:
     """Analyse every outcome; an analysis that the data cannot carry says why instead.
 
@@ -67,10 +72,16 @@ def effects(
         level: of the intervals.
         small_sample: correct for few people, see `WclsOptions`.
         dosage_column: one of ``log.columns`` in the place of the dosages computed from the log.
+        scale: ``difference`` or ``log-rr``.
+
+    Raises:
+        InvalidInput: There is no such scale.
     """
-    options = WclsOptions(small_sample=small_sample, level=level)
-    doses = _doses(log, dosage_column)
-    return tuple(each for name in log.outcomes for each in _of_outcome(log, name, doses, options))
+    if scale not in ("difference", "log-rr"):
+        raise InvalidInput(f"unknown: {scale!r}", field="scale", remedy="give difference or log-rr")
+    options = WclsOptions(None, small_sample, level, "log-rr" if scale == "log-rr" else "difference")
+    dosages = doses(log, dosage_column)
+    return tuple(each for name in log.outcomes for each in _of_outcome(log, name, dosages, options))
 
 
 def multiplicity(found: tuple[Analysis, ...], level: float) -> dict[str, Any]:
@@ -79,7 +90,8 @@ def multiplicity(found: tuple[Analysis, ...], level: float) -> dict[str, Any]:
     return {"tests": tests, "threshold": (1 - level) / tests if tests else None, "intervals_adjusted": False}
 
 
-def _doses(log: PushLog, column: str | None) -> dict[str, NDArray[np.float64]]:
+def doses(log: PushLog, column: str | None) -> dict[str, NDArray[np.float64]]:
+    """Dosage of each decision by name, (n,): one column of the log, or a computed one for each half-life."""
     if column is not None:
         return {column: log.columns[column]}
     return {

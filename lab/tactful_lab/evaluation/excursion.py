@@ -21,17 +21,19 @@ the effect given the whole past: c cancels. Hence β is the least-squares projec
 there is, and taking c from the data (the mean of p is the default) adds no variance of first order to β. A numerator
 that varies is taken as known, and β then does not depend on it only if the effect given S is fᵀβ.
 
-Effects are differences: for an outcome of 0 and 1, of probabilities. Users are taken to be independent of each other.
+By default effects are differences: for an outcome of 0 and 1, of probabilities. Users are taken to be independent of
+each other.
 An estimate's bias is of order 1/users, small against its standard error.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tactful_lab.evaluation.emee import fit_relative
 from tactful_lab.evaluation.excursion_results import (
     CONSTANT,
     Contrast,
@@ -41,7 +43,7 @@ from tactful_lab.evaluation.excursion_results import (
     Sample,
     effect_of,
 )
-from tactful_lab.evaluation.sandwich import dependent_columns, fit_clustered
+from tactful_lab.evaluation.sandwich import ClusteredFit, dependent_columns, fit_clustered
 from tactful_lab.evaluation.trial import Trial
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.validate import fraction
@@ -73,11 +75,13 @@ class WclsOptions:
         small_sample: Correct as Mancl and DeRouen (2001) and take quantiles of t with n − q − p degrees of freedom
             (n users, q controls with the constant, p effects); if not, the plain sandwich and the normal distribution.
         level: Of the intervals.
+        scale: ``difference`` of means, or ``log-rr``, the log of their ratio, see `tactful_lab.evaluation.emee`.
     """
 
     numerator: float | ArrayLike | None = None
     small_sample: bool = True
     level: float = 0.95
+    scale: Literal["difference", "log-rr"] = "difference"
 
 
 DEFAULT = WclsOptions()
@@ -151,8 +155,7 @@ def _fit(trial: Trial, f: NDArray[Any], names: tuple[str, ...], options: WclsOpt
     _check_rank(x, controls, names)
     users, cluster = np.unique(used.user, return_inverse=True)
     freedom = _degrees_of_freedom(len(users), x.shape[1])
-    labels = (*controls, *(f"effect of {name}" for name in names))
-    fit = fit_clustered(x, used.outcome, used.weight, cluster, labels, small_sample=options.small_sample)
+    fit = _solved(used, g, x, cluster, (*controls, *(f"effect of {name}" for name in names)), options)
     covariance = fit.covariance[len(controls) :, len(controls) :]
     t = freedom if options.small_sample else None
     errors = np.sqrt(np.diag(covariance))
@@ -167,6 +170,16 @@ def _fit(trial: Trial, f: NDArray[Any], names: tuple[str, ...], options: WclsOpt
         degrees_of_freedom=t,
         level=options.level,
     )
+
+
+def _solved(
+    used: "_Used", g: Array, x: Array, cluster: NDArray[np.intp], labels: tuple[str, ...], options: WclsOptions
+) -> ClusteredFit:
+    corrected = options.small_sample
+    if options.scale == "difference":
+        return fit_clustered(x, used.outcome, used.weight, cluster, labels, small_sample=corrected)
+    columns = (g, used.f, used.action, used.numerator, used.outcome, used.weight)
+    return fit_relative(*columns, cluster, small_sample=corrected)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

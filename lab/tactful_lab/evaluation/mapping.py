@@ -4,7 +4,6 @@ A mapping file is flat, or groups its keys under ``columns``, ``codes`` and ``op
 `LogMap`.
 """
 
-import codecs
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -42,6 +41,7 @@ class LogMap:
         deterministic: Column that says whether a rule decided, without chance.
         decision: Column that identifies a decision; without it, user and time do.
         slot: Column of the slot, or None.
+        dosage: Column of recent pushes; without it, computed from the log's own sends.
         controls: Numeric columns known before the decision, which only make the outcome models better.
         context: As ``controls``, by which effects may differ.
         sent_codes: What ``action`` holds for a send.
@@ -70,6 +70,7 @@ class LogMap:
     deterministic: str | None = None
     decision: str | None = None
     slot: str | None = None
+    dosage: str | None = None
     controls: tuple[str, ...] = ()
     context: tuple[str, ...] = ()
     sent_codes: tuple[str, ...] = ("1", "true", "send", "sent", "push", "yes")
@@ -110,7 +111,7 @@ class LogMap:
 
     def _check_names(self) -> None:
         try:
-            codecs.lookup(self.encoding)
+            "".encode(self.encoding)  # knows encodings of text alone
         except LookupError as error:
             raise InvalidInput(f"unknown: {self.encoding!r}", field="encoding", remedy="e.g. utf-8, gb18030") from error
         try:
