@@ -83,3 +83,7 @@ def _say(text: str, code: int) -> int:
     stream = sys.stderr if code else sys.stdout
     stream.write(text + "\n")
     return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -43,7 +43,7 @@ def test_frontier_holds_every_family_at_every_setting():
     caps = [point.pushes for point in points if point.family == "fixed cap"]
     assert caps == sorted(caps)
     drawn = figures.frontier(points)
-    for family in {point.family for point in points}:
+    for family in ("random times, 1 to 7 a week", "fixed cap, 1 to 7 a week", "greedy_oracle, ν 1.6 to 0"):
         assert f">{family}<" in texts(drawn)
 
 
@@ -53,11 +53,11 @@ def test_curve_hands_epsilon_and_people_through(monkeypatch):
     monkeypatch.setattr(sweeps, "PRIVATE", ("fixed_three",))
     options = replace(options, policies=("fixed_three",))
 
-    def maker(name, world, *, epsilon, fleet_price_minor):
+    def maker(name, world, *, epsilon, fleet_price_minor, warmup_weeks):
         if name == "fixed_three":
             asked.append((world.n, epsilon))
             return RandomTimes(min(epsilon, 7.0), world.seed)
-        return make(name, world, epsilon=epsilon, fleet_price_minor=fleet_price_minor)
+        return make(name, world, epsilon=epsilon, fleet_price_minor=fleet_price_minor, warmup_weeks=warmup_weeks)
 
     cells = sweeps.curve(options, (30, 60), (0.5, 4.0), maker=maker)
     assert sorted(set(asked)) == [(30, 0.5), (30, 4.0), (60, 0.5), (60, 4.0)]

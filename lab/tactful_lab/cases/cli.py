@@ -40,7 +40,7 @@ def case(
             found = CASES[name](size, lambda text: status.update(text), lambda text, _: status.update(text))
         if html is not None:
             report.write(html, found)
-    except TactfulError as error:
+    except (TactfulError, OSError) as error:  # the second: a file that could not be written after all
         typer.echo("error: " + " ".join(str(error).split()), err=True)
         raise typer.Exit(2) from error
     plain = report.as_dict(found, time.monotonic() - began)

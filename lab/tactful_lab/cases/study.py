@@ -12,7 +12,6 @@ from tactful_lab.cases.purchases import PERSONAL_CARE, TEST_FROM, TUNE_FROM, Pur
 from tactful_lab.cases.recommend import Factorisation, Floats
 from tactful_lab.datasets.completejourney import LAST_DAY
 from tactful_lab.rehearsal.options import Options
-from tactful_lab.rehearsal.policies import known
 from tactful_lab.rehearsal.run import Progress, Rehearsal, run
 from tactful_lab.slots.bootstrap import Interval, paired_interval, ratio_interval
 from tactful_lab.worlds import Parameters
@@ -98,8 +97,7 @@ def fashion_numbers() -> Parameters:
 
 
 def _options(size: Options, numbers: Parameters) -> Options:
-    learners = tuple(name for name in ("tactful",) if name in known())
-    return replace(size, policies=("histogram_three", "fixed_daily", "random_3", *learners), numbers=numbers)
+    return replace(size, policies=("histogram_three", "fixed_daily", "random_3", "tactful"), numbers=numbers)
 
 
 def _plain_methods(counts: Floats) -> dict[str, Floats]:

@@ -14,10 +14,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from tactful_lab.rehearsal import page, push_log, report, sweeps
-from tactful_lab.rehearsal.options import Options
+from tactful_lab.rehearsal.options import Options, require_known
 from tactful_lab.rehearsal.policies import NEVER
 from tactful_lab.rehearsal.run import Progress as Told
-from tactful_lab.rehearsal.run import Rehearsal, run
+from tactful_lab.rehearsal.run import Rehearsal, require_makeable, run
 from tactful_lab.rehearsal.sweeps import Cell, Point
 from tactful_privacy.commands import require_writable
 from tactful_privacy.errors import InvalidInput, TactfulError
@@ -74,7 +74,7 @@ def rehearse(
         options = Options(world, asked, *budget)
         _check(options, wishes)
         found = _perform(options, wishes)
-    except TactfulError as error:
+    except (TactfulError, OSError) as error:  # the second: a file that could not be written after all
         typer.echo("error: " + " ".join(str(error).split()), err=True)
         raise typer.Exit(2) from error
     plain = report.as_dict(*found, time.monotonic() - began)
@@ -89,11 +89,13 @@ Found = tuple[Rehearsal, list[Point] | None, list[Cell] | None, dict[str, Any] |
 
 def _check(options: Options, wishes: _Wishes) -> None:
     """Refuse before the minutes of work what could not be done after them."""
+    require_makeable(options)
     for file in (wishes.html, wishes.log):
         require_writable(file, make_folder=True)
     if wishes.log is not None:
         if wishes.log.suffix.lower() != ".csv":
             raise InvalidInput(f"{wishes.log} must end in .csv", field="--log", remedy="name a file such as pushes.csv")
+        require_known(wishes.logged(options), "--log-policy")
         push_log.require_loggable(options, wishes.logged(options))
     if wishes.curve:
         sweeps.curve_policies(options)

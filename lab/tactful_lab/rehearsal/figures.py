@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 from numpy.typing import NDArray
@@ -69,32 +70,38 @@ def _weekly(axes: Axes) -> None:
 
 
 def frontier(points: Sequence[Point]) -> Figure:
-    """Gain over sending nothing against the share that withdrew: a curve for each family, its settings written on it.
+    """Gain over sending nothing against the share that withdrew: a curve for each family, its settings in the legend.
 
     Points on its upper left are better: more value for fewer opt-outs.
     """
     with style.styled():
-        drawn = style.figure(7.6, 4.6)
+        drawn = style.figure(8.4, 4.4)
         axes = drawn.subplots()
         for name, look in looks(list(dict.fromkeys(point.family for point in points))).items():
             family = [point for point in points if point.family == name]
             x, y = [p.opt_out.value for p in family], [p.gain.value for p in family]
             spread = [[p.gain.value - p.gain.low for p in family], [p.gain.high - p.gain.value for p in family]]
-            axes.errorbar(x, y, yerr=spread, label=name, elinewidth=0.9, linewidth=1.5, **look)
-            for point in (family[0], family[-1]):
-                _write(axes, point)
+            _thin_bars(axes.errorbar(x, y, yerr=spread, label=_settings(family), elinewidth=0.9, linewidth=1.5, **look))
         axes.axhline(0, color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
         axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         axes.set(xlabel="of the opted-in, withdrew by the end", ylabel="gain, minor units per person and week")
-        axes.set_title("Value against opt-outs (numbers: pushes a week, or price ν)")
+        axes.set_title("Value against opt-outs, by pushes a week or price ν")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return drawn
 
 
-def _write(axes: Axes, point: Point) -> None:
-    text = f"{point.value:g}" if point.setting == "pushes_per_week" else f"ν {point.value:g}"
-    where = (point.opt_out.value, point.gain.value)
-    axes.annotate(text, where, xytext=(5, 5), textcoords="offset points", fontsize=8, color=style.MUTED)
+def _settings(family: Sequence[Point]) -> str:
+    """What a legend says: the family and the range of its settings, in the direction of more pushes."""
+    values = sorted(point.value for point in family)
+    low, high = f"{values[0]:g}", f"{values[-1]:g}"
+    by_cap = family[0].setting == "pushes_per_week"
+    return f"{family[0].family}, " + (f"{low} to {high} a week" if by_cap else f"ν {high} to {low}")
+
+
+def _thin_bars(drawn: ErrorbarContainer) -> None:
+    """Bars behind, so that points stay legible where many intervals overlap."""
+    for bars in drawn.lines[2]:
+        bars.set_alpha(0.4)
 
 
 def curve(cells: Sequence[Cell], *, baselines: Mapping[str, float]) -> Figure:
@@ -105,14 +112,15 @@ def curve(cells: Sequence[Cell], *, baselines: Mapping[str, float]) -> Figure:
         several = len({cell.policy for cell in cells}) > 1
         lines = dict.fromkeys((cell.policy, cell.n) for cell in cells)
         names = {key: f"{key[0]}, N = {key[1]:,}" if several else f"N = {key[1]:,}" for key in lines}
-        for key, look in zip(lines, looks(list(names.values())).values(), strict=True):
+        for i, (key, look) in enumerate(zip(lines, looks(list(names.values())).values(), strict=True)):
             mine = [cell for cell in cells if (cell.policy, cell.n) == key]
+            apart = 1.025 ** (i - (len(lines) - 1) / 2)  # side by side, so that no interval hides another
+            x = [apart * cell.epsilon for cell in mine]
             y = np.array([cell.gain.value for cell in mine])
             spread = [[c.gain.value - c.gain.low for c in mine], [c.gain.high - c.gain.value for c in mine]]
-            axes.errorbar([cell.epsilon for cell in mine], y, yerr=spread, label=names[key], elinewidth=0.9, **look)
+            _thin_bars(axes.errorbar(x, y, yerr=spread, label=names[key], elinewidth=0.9, linewidth=1.5, **look))
         for name, gain in baselines.items():
-            axes.axhline(gain, color=style.MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
-            axes.annotate(name, (0.02, gain), xycoords=("axes fraction", "data"), va="bottom", fontsize=8.5)
+            axes.axhline(gain, color=style.MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label=name)
         _epsilons(axes, sorted({cell.epsilon for cell in cells}))
         axes.set(ylabel="gain, minor units per person and week", title="What privacy costs")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -10,6 +10,13 @@ from tactful_privacy.validate import at_least, fraction, positive
 MOST_PERSON_SLOTS = 4_000_000_000
 
 
+def require_known(name: str, flag: str) -> None:
+    """Raise `InvalidInput` with the known names where there is no such policy."""
+    if name not in known():
+        remedy = f"one of {', '.join(known())}"
+        raise InvalidInput(f"is not a known policy: {name!r}", field=flag, remedy=remedy)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """A rehearsal; money in minor units.
@@ -66,10 +73,10 @@ class Options:
         if self.world not in KINDS:
             remedy = f"one of {', '.join(KINDS)}"
             raise InvalidInput(f"is not a known world: {self.world!r}", field="--world", remedy=remedy)
-        for name in (*self.policies, *([self.baseline] if self.baseline else [])):
-            if name not in known():
-                remedy = f"one of {', '.join(known())}"
-                raise InvalidInput(f"is not a known policy: {name!r}", field="--policy", remedy=remedy)
+        for name in self.policies:
+            require_known(name, "--policy")
+        if self.baseline is not None:
+            require_known(self.baseline, "--baseline")
         if len(set(self.policies)) < len(self.policies) or not self.policies:
             raise InvalidInput("must be one or more, each once", field="--policy", remedy="name each policy once")
 

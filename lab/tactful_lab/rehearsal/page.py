@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tactful_lab.rehearsal import figures, words
-from tactful_lab.rehearsal.policies import NEVER, ORACLE
+from tactful_lab.rehearsal.policies import DELTA, NEVER, ORACLE, PRIVATE
 from tactful_lab.rehearsal.run import Estimate, Rehearsal
 from tactful_lab.rehearsal.sweeps import Cell, Point
 from tactful_privacy.audit import page
@@ -74,10 +74,17 @@ def _summary(rehearsal: Rehearsal) -> Section:
         ),
         (f"{rehearsal.gain(base).value:+.2f}", f"of {base.policy}, to which differences are"),
         (f"{withdrew:.2f} %", f"withdrew under {best.policy}"),
-        (f"ε = {options.epsilon:g}", "for policies that learn across people; the others keep no such promise"),
+        (f"ε = {options.epsilon:g}", _promise(rehearsal)),
         (f"{options.seed_range[0]}{_TO}{options.seed_range[-1]}", f"seeds ({options.seed_kind})"),
     ]
     return Section("In short", [Facts(pairs)])
+
+
+def _promise(rehearsal: Rehearsal) -> str:
+    """Who keeps the promise, at which δ, and what was spent of it."""
+    spent = [f"{row.policy} spent {row.epsilon_spent:.3g}" for row in rehearsal.shown if row.policy in PRIVATE]
+    by = "; ".join(spent) or "none of these"
+    return f"central, at δ = {DELTA:g}, for policies that learn across people under it ({by}); others promise nothing"
 
 
 def _table(rehearsal: Rehearsal) -> Section:

@@ -1,28 +1,30 @@
-"""Policies by name, which of them learn under a stated ε, and which can be logged."""
+"""Policies by name, as `tactful_lab.worlds.registry` lists them, with the price and warm-up that a rehearsal sets."""
 
-import importlib
-from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 
-from tactful_lab.worlds import BASELINES, GreedyOracle, Policy, RandomTimes, World
+from tactful_lab.worlds import GreedyOracle, Policy, RandomTimes, World, registry
+from tactful_lab.worlds.learner import make_learner
 from tactful_lab.worlds.people import Bools, Floats
+from tactful_lab.worlds.registry import LEARNERS, ORACLE_PRICE_MINOR, ORACLE_RESTS, POLICIES
 from tactful_lab.worlds.seen import View
-from tactful_privacy.errors import InvalidInput
 
 NEVER, ORACLE = "never", "greedy_oracle"
-PRIVATE = ("tactful", "cold_start", "thompson_no_fatigue")
+_WITHOUT_EPSILON = ("central", "local_only")
+PRIVATE = tuple(name for name in LEARNERS if name not in _WITHOUT_EPSILON)
 """Policies that learn across people under the ε which is asked for."""
-LEARNERS = (*PRIVATE, "central", "local_only")
-"""Policies with the product's model; all others are what shops do today, or a bound."""
+DELTA = 1e-6
+"""δ of their promise."""
 _OF_A_COIN = {"random_3": 3.0, "random_7": 7.0}
 
 
 class Make(Protocol):
     """Makes a policy by name for one world."""
 
-    def __call__(self, name: str, world: World, *, epsilon: float, fleet_price_minor: float) -> Policy:
+    def __call__(
+        self, name: str, world: World, *, epsilon: float, fleet_price_minor: float, warmup_weeks: int
+    ) -> Policy:
         """Return a new policy that has seen nothing."""
 
 
@@ -37,44 +39,40 @@ class Coins(RandomTimes):
         return super().decide(view)
 
 
-def _registry() -> ModuleType | None:
-    """The worlds' own list of policies, learners included, where this installation has it."""
-    try:
-        return importlib.import_module("tactful_lab.worlds.registry")
-    except ModuleNotFoundError as error:
-        if error.name != "tactful_lab.worlds.registry":
-            raise
-        return None
-
-
 def known() -> tuple[str, ...]:
     """Names of all policies."""
-    registry = _registry()
-    return tuple(BASELINES if registry is None else registry.POLICIES)
+    return tuple(POLICIES)
 
 
-def make(name: str, world: World, *, epsilon: float = 4.0, fleet_price_minor: float = 0.0) -> Policy:
+def make(
+    name: str, world: World, *, epsilon: float = 4.0, fleet_price_minor: float = 0.0, warmup_weeks: int = 4
+) -> Policy:
     """Make a policy for one world.
 
+    Args:
+        name: One of `known`.
+        world: A world at its first step.
+        epsilon: Central ε at `DELTA` of the policies in `PRIVATE`.
+        fleet_price_minor: ν; the oracle asks it on top of its own price.
+        warmup_weeks: Weeks before the first push, from which the learner counts its rounds.
+
     Raises:
-        InvalidInput: There is none of that name.
+        InvalidInput: There is none of that name, or its package is not installed.
     """
-    if name not in known():
-        remedy = f"one of {', '.join(known())}"
-        raise InvalidInput(f"is not a known policy: {name!r}", field="--policy", remedy=remedy)
     if name in _OF_A_COIN:
         return Coins(_OF_A_COIN[name], world.seed)
     if name == ORACLE:
-        return GreedyOracle(world, fleet_price_minor)
-    registry = _registry()
-    if registry is None:
-        return BASELINES[name](world)
-    try:
-        made: Policy = registry.make(name, world, epsilon=epsilon, fleet_price_minor=fleet_price_minor)
-    except ModuleNotFoundError as error:
-        message = f"{name} needs {error.name}, which is not installed"
-        raise InvalidInput(message, field="--policy", remedy="install it, or choose another policy") from error
-    return made
+        return GreedyOracle(world, ORACLE_PRICE_MINOR + fleet_price_minor, *ORACLE_RESTS)
+    if name in LEARNERS:
+        return make_learner(
+            world,
+            variant=LEARNERS[name],
+            epsilon=epsilon,
+            delta=DELTA,
+            fleet_price_minor=fleet_price_minor,
+            warmup_weeks=warmup_weeks,
+        )
+    return registry.make(name, world, epsilon=epsilon, fleet_price_minor=fleet_price_minor)
 
 
 def states_chances(policy: Any) -> bool:

@@ -4,7 +4,7 @@ A row is a decision at which the policy said with what probability it would send
 no rows; those who withdrew have rows that say so (``available`` 0). Everything in it is simulated.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tactful_lab.datasets.completejourney import FIRST_HOUR, N_SLOTS, SLOT_HOURS
 from tactful_lab.rehearsal.options import Options
 from tactful_lab.rehearsal.policies import LEARNERS, Make, make, states_chances
-from tactful_lab.rehearsal.run import new_world
+from tactful_lab.rehearsal.run import made, new_world
 from tactful_lab.worlds import Observed, Policy, View, rehearse
 from tactful_lab.worlds.people import Bools
 from tactful_privacy.errors import InvalidInput
@@ -89,8 +89,7 @@ def require_loggable(options: Options, name: str, *, maker: Make = make) -> None
     Raises:
         InvalidInput: It does not say with what probability it sends, or the log would be too large.
     """
-    made = maker(name, new_world(options, options.seed_range[0]), epsilon=options.epsilon, fleet_price_minor=0.0)
-    if not states_chances(made):
+    if not states_chances(made(options, name, new_world(replace(options, n=1), options.seed_range[0]), maker=maker)):
         message = f"{name} does not say with what probability it sends, so nothing can be learned from its log"
         remedy = f"log one that does: --log-policy random_3, or a learner ({', '.join(LEARNERS)})"
         raise InvalidInput(message, field="--log-policy", remedy=remedy)
@@ -102,8 +101,7 @@ def require_loggable(options: Options, name: str, *, maker: Make = make) -> None
 def record(options: Options, name: str, *, maker: Make = make) -> pd.DataFrame:
     """Run one policy on the first seed and return its log."""
     world = new_world(options, options.seed_range[0])
-    price = options.fleet_price_minor
-    recorder = Recorder(maker(name, world, epsilon=options.epsilon, fleet_price_minor=price), world.n)
+    recorder = Recorder(made(options, name, world, maker=maker), world.n)
     rehearse(world, recorder, options.weeks, warmup_weeks=options.warmup_weeks)
     return frame(recorder, world.people.opted_in)
 

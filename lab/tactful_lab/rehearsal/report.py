@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tactful_lab.rehearsal import words
+from tactful_lab.rehearsal.policies import DELTA
 from tactful_lab.rehearsal.run import Rehearsal, Row
 from tactful_lab.rehearsal.sweeps import Cell, Point
 
@@ -22,7 +23,7 @@ def as_dict(
     asked |= {"opt_out_cost_minor": numbers.opt_out_cost_minor}
     asked |= {"hazard": numbers.opt_out.hazard if options.hazard is None else options.hazard}
     asked.pop("numbers")
-    asked["central_epsilon"] = asked.pop("epsilon")
+    asked["central_epsilon"], asked["delta"] = asked.pop("epsilon"), DELTA
     asked["first_seed"] = options.seed_range[0]
     return {
         "options": asked,

@@ -135,11 +135,27 @@ def run(options: Options, progress: Progress | None = None, *, maker: Make = mak
     return rehearsal
 
 
+def made(options: Options, name: str, world: World, *, price: float | None = None, maker: Make = make) -> Policy:
+    """Make one policy as the options say; ``price``: another fleet price than theirs."""
+    asked = options.fleet_price_minor if price is None else price
+    return maker(name, world, epsilon=options.epsilon, fleet_price_minor=asked, warmup_weeks=options.warmup_weeks)
+
+
+def require_makeable(options: Options) -> None:
+    """Check before the minutes of work that every policy can be made, on worlds of one person.
+
+    Raises:
+        InvalidInput: A policy's package is not installed.
+    """
+    for name in options.to_run:
+        made(options, name, World(options.world, 1, options.seed_range[0], parameters=options.parameters()))
+
+
 def run_policy(options: Options, name: str, progress: Progress | None = None, *, maker: Make = make) -> Row:
     """Run one policy on every seed of the options."""
 
     def build(world: World) -> Policy:
-        return maker(name, world, epsilon=options.epsilon, fleet_price_minor=options.fleet_price_minor)
+        return made(options, name, world, maker=maker)
 
     return run_seeds(options, name, build, progress)
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from tactful_lab.rehearsal.options import Options
 from tactful_lab.rehearsal.policies import LEARNERS, NEVER, ORACLE, PRIVATE, Coins, Make, make
-from tactful_lab.rehearsal.run import Estimate, Progress, Row, run_policy, run_seeds
+from tactful_lab.rehearsal.run import Estimate, Progress, Row, made, run_policy, run_seeds
 from tactful_lab.worlds import FixedTime, HistogramTime, Policy, World, compare
 from tactful_privacy.errors import InvalidInput
 
@@ -66,7 +66,7 @@ def frontier_plan(options: Options) -> list[tuple[str, str, float, Callable[[Mak
     for name in (*(name for name in options.policies if name in LEARNERS), ORACLE):
         for pushes in PRICES_IN_PUSHES:
             price = pushes * push_minor
-            plan.append((name, "fleet_price_minor", price, partial(_priced, name, options.epsilon, price)))
+            plan.append((name, "fleet_price_minor", price, partial(_priced, options, name, price)))
     return plan
 
 
@@ -86,8 +86,8 @@ def _same(build: Build, maker: Make) -> Build:  # noqa: ARG001 (no name to be ma
     return build
 
 
-def _priced(name: str, epsilon: float, price: float, maker: Make) -> Build:
-    return lambda world: maker(name, world, epsilon=epsilon, fleet_price_minor=price)
+def _priced(options: Options, name: str, price: float, maker: Make) -> Build:
+    return lambda world: made(options, name, world, price=price, maker=maker)
 
 
 def frontier(options: Options, never: Row, progress: Progress | None = None, *, maker: Make = make) -> list[Point]:
