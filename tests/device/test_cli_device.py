@@ -1,6 +1,8 @@
 """``tactful device``: stable JSON, one-line errors, exit codes; it never enrols anybody."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -103,6 +105,14 @@ def test_every_room_is_found(capsys):
     assert "audit" in err
     assert run(capsys, "--version")[1].startswith("tactful ")
     assert run(capsys)[0] == 2
+
+
+def test_the_module_is_the_command():
+    """``python -m tactful.cli`` does what the script does, and hands its exit code on."""
+    command = [sys.executable, "-m", "tactful.cli"]
+    said = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout.split()[0]) == (0, "tactful")
+    assert subprocess.run([*command, "nothing"], capture_output=True, check=False).returncode == 2
 
 
 def test_a_missing_extra_is_named(monkeypatch, capsys):

@@ -25,7 +25,7 @@ def case(
     n: Annotated[int, typer.Option("--n", help="People of the rehearsal.")] = 1_000,
     weeks: Annotated[int, typer.Option(help="Weeks of the rehearsal that count.")] = 8,
     seeds: Annotated[int, typer.Option(help="Worlds of the rehearsal.")] = 5,
-    epsilon: Annotated[float, typer.Option(help="Central ε of the rehearsal's learners.")] = 4.0,
+    epsilon: Annotated[float, typer.Option(help="Central ε, at δ = 1e-6, of the rehearsal's learner.")] = 4.0,
     html: Annotated[Path | None, typer.Option(help="Write a report of one file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
@@ -64,9 +64,10 @@ def _print(found: Study, html: Path | None) -> None:
         columns = ["guess", "RMSE, log(1 + dollars)", "squared error − overall mean's"]
         console.print(_table(columns, report.value_cells(found), title="What the next basket is worth"))
     columns = [*page.COLUMNS, f"difference to {found.frequency.options.against}"]
-    console.print(_table(columns, page.cells_of(found.frequency), title=words.FREQUENCY[found.name]))
+    console.print(_table(columns, page.cells_of(found.frequency), title=f"How often. {words.FREQUENCY[found.name]}"))
     told = found.told
-    console.print("On the device: " + "; ".join(f"{item} ({fit:.2f})" for item, fit in told.offers), markup=False)
+    offers = "; ".join(f"{item} ({fit:.2f})" for item, fit in told.offers)
+    console.print(f"On the device, with their fit to the person's vector: {offers}", markup=False)
     console.print(f"  {told.action}, basis {told.basis}: {told.en}\n  {told.zh}", markup=False)
     if html is not None:
         console.print(f"Report: {html}")

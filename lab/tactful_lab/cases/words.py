@@ -25,9 +25,9 @@ PRIVACY = (
     " The choice of items and of the vectors' dimensions looked at the same households and is not charged."
 )
 FREQUENCY = {
-    "marketplace": ("How often: a rehearsal in the simulated main world. Nobody was sent a push."),
+    "marketplace": "A rehearsal in the simulated main world. Nobody was sent a push.",
     "fashion": (
-        "How often: a rehearsal in the simulated main world, with dearer and rarer orders (margin 15.00, 2 % of"
+        "A rehearsal in the simulated main world, with dearer and rarer orders (margin 15.00, 2 % of"
         " sessions end in one: assumptions). Nobody was sent a push."
     ),
 }

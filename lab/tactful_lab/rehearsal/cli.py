@@ -45,7 +45,7 @@ class _Wishes:
 def rehearse(
     world: Annotated[str, typer.Option(help="Kind of world.")] = "main",
     policy: Annotated[list[str] | None, typer.Option(help="Policy to rehearse; repeat it.")] = None,
-    epsilon: Annotated[float, typer.Option(help="Central ε of policies that learn across people.")] = 4.0,
+    epsilon: Annotated[float, typer.Option(help="Central ε, at δ = 1e-6, of policies that learn under one.")] = 4.0,
     n: Annotated[int, typer.Option("--n", help="People in each world.")] = 2_000,
     weeks: Annotated[int, typer.Option(help="Weeks that count.")] = 8,
     warmup_weeks: Annotated[int, typer.Option(help="Weeks without a push before them.")] = 4,
@@ -166,7 +166,8 @@ def _print(rehearsal: Rehearsal, wishes: _Wishes, plain: dict[str, Any]) -> None
     console.print(f"Seeds {first} to {last} ({options.seed_kind}); 95 % intervals, paired by seed.", style="dim")
     for row in plain["frontier"] or ():
         gain, opt_out = row["gain_over_never_minor_per_user_week"]["value"], row["opt_out_share"]["value"]
-        where = f"{row['family']}, {row['setting'].replace('_', ' ')} {row['setting_value']:g}"
+        value = f"{row['setting_value']:g}"
+        where = f"{row['family']}, " + (f"{value} a week" if row["setting"] == "pushes_per_week" else f"ν {value}")
         console.print(f"frontier: {where}: gain {gain:+.2f}, withdrew {100 * opt_out:.2f} %", markup=False)
     for row in plain["curve"] or ():
         gain = row["gain_over_never_minor_per_user_week"]

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from tactful_lab.rehearsal.policies import LEARNERS, NEVER, ORACLE, known
+from tactful_lab.rehearsal.policies import NEVER, ORACLE, known
 from tactful_lab.worlds import KINDS, Parameters, load, tuning_seeds
+from tactful_lab.worlds.registry import LEARNERS
 from tactful_privacy.errors import InvalidInput
 from tactful_privacy.validate import at_least, fraction, positive
 

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from tactful_lab.datasets.completejourney import FIRST_HOUR, N_SLOTS, SLOT_HOURS
 from tactful_lab.rehearsal.options import Options
-from tactful_lab.rehearsal.policies import LEARNERS, Make, make, states_chances
+from tactful_lab.rehearsal.policies import Make, make, states_chances
 from tactful_lab.rehearsal.run import made, new_world
 from tactful_lab.worlds import Observed, Policy, View, rehearse
 from tactful_lab.worlds.people import Bools
+from tactful_lab.worlds.registry import LEARNERS
 from tactful_privacy.errors import InvalidInput
 
 START = datetime(2026, 1, 5, FIRST_HOUR, tzinfo=UTC)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tactful_lab.rehearsal.options import Options
-from tactful_lab.rehearsal.policies import LEARNERS, NEVER, ORACLE, PRIVATE, Coins, Make, make
+from tactful_lab.rehearsal.policies import NEVER, ORACLE, PRIVATE, Coins, Make, make
 from tactful_lab.rehearsal.run import Estimate, Progress, Row, made, run_policy, run_seeds
 from tactful_lab.worlds import FixedTime, HistogramTime, Policy, World, compare
+from tactful_lab.worlds.registry import LEARNERS
 from tactful_privacy.errors import InvalidInput
 
 PRICES_IN_PUSHES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
