@@ -124,7 +124,7 @@ def test_text_says_that_it_is_simulated():
         (("--policy", "never", "--policy", "never"), "each once"),
         (("--baseline", "hourly"), "--baseline: is not a known policy"),
         (("--log", "x.csv", "--log-policy", "hourly"), "--log-policy: is not a known policy"),
-        (("--html", "/proc/no/such.html"), "No such file"),
+        (("--html", "/proc/no/such.html"), "--html: /proc/no/such.html: No such file"),
     ],
 )
 def test_wrong_use_is_one_line_with_a_remedy(flags, needle, tmp_path, monkeypatch):

@@ -34,7 +34,7 @@ def case(
     try:
         if name not in CASES:
             raise InvalidInput(f"is not a known case: {name!r}", field="NAME", remedy=f"one of {', '.join(CASES)}")
-        require_writable(html, make_folder=True)
+        require_writable(html, make_folder=True, flag="--html")
         size = Options(n=n, weeks=weeks, seeds=seeds, epsilon=epsilon)
         with Console(stderr=True).status("starting") as status:
             found = CASES[name](size, lambda text: status.update(text), lambda text, _: status.update(text))

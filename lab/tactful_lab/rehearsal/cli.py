@@ -90,8 +90,8 @@ Found = tuple[Rehearsal, list[Point] | None, list[Cell] | None, dict[str, Any] |
 def _check(options: Options, wishes: _Wishes) -> None:
     """Refuse before the minutes of work what could not be done after them."""
     require_makeable(options)
-    for file in (wishes.html, wishes.log):
-        require_writable(file, make_folder=True)
+    require_writable(wishes.html, make_folder=True, flag="--html")
+    require_writable(wishes.log, make_folder=True, flag="--log")
     if wishes.log is not None:
         if wishes.log.suffix.lower() != ".csv":
             raise InvalidInput(f"{wishes.log} must end in .csv", field="--log", remedy="name a file such as pushes.csv")

@@ -34,7 +34,7 @@ def bad_input_exits_2() -> Iterator[None]:
         raise typer.Exit(2) from error
 
 
-def require_writable(out: Path | None, *, make_folder: bool = False) -> None:
+def require_writable(out: Path | None, *, make_folder: bool = False, flag: str = "--out") -> None:
     """Raise `InvalidInput` where no file can be written at ``out``: before the minutes of work, not after them."""
     if out is None:
         return
@@ -42,9 +42,9 @@ def require_writable(out: Path | None, *, make_folder: bool = False) -> None:
         if make_folder:
             out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidInput(f"{out}: {error.strerror}", field="--out", remedy="name a file in a folder") from error
+        raise InvalidInput(f"{out}: {error.strerror}", field=flag, remedy="name a file in a folder") from error
     if out.is_dir() or not out.parent.is_dir():
-        raise InvalidInput(f"{out} cannot be written", field="--out", remedy="name a file in a folder that exists")
+        raise InvalidInput(f"{out} cannot be written", field=flag, remedy="name a file in a folder that exists")
 
 
 def write_json(out: Path, figures: Mapping[str, Any]) -> None:
