@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from tactful_lab.slots.metrics import CalibrationCurve
@@ -92,14 +92,20 @@ def epsilon_over_rounds(
         )
         axes.set(
             xlabel="round",
-            ylabel=f"ε at δ = {_power(delta)}",
+            ylabel=f"ε at δ = {power(delta)}",
             title="What learning has cost the devices so far",
             ylim=(0, budget * 1.18),
         )
-        axes.set_xlim(float(np.min(rounds)), float(np.max(rounds)))
+        _whole_rounds(axes, rounds)
         axes.legend(loc="lower right")
         style.only_horizontal_grid(axes)
     return drawn
+
+
+def _whole_rounds(axes: Axes, rounds: ArrayLike) -> None:
+    """An axis of rounds from the first to the last, without halves of one."""
+    axes.set_xlim(float(np.min(rounds)), float(np.max(rounds)))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def noise_against_signal(rounds: ArrayLike, signal: ArrayLike, noise: float | ArrayLike) -> Figure:
@@ -116,7 +122,7 @@ def noise_against_signal(rounds: ArrayLike, signal: ArrayLike, noise: float | Ar
             label="noise in it, expected",
         )
         axes.set(xlabel="round", ylabel="Euclidean length", yscale="log", title="Noise against signal")
-        axes.set_xlim(float(np.min(rounds)), float(np.max(rounds)))
+        _whole_rounds(axes, rounds)
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
@@ -148,7 +154,7 @@ def contribution_panels(before: ArrayLike, noised: ArrayLike, masked: ArrayLike,
     return drawn
 
 
-def _power(value: float) -> str:
+def power(value: float) -> str:
     """A small number for a label: 1e-6 as 10⁻⁶."""
     exponent = round(float(np.log10(value)))
     if not np.isclose(value, 10.0**exponent):

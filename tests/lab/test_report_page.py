@@ -137,3 +137,15 @@ def test_every_planted_fault_has_its_chinese_name():
     with closing(open_target(canaries=2, rounds=1)) as target:
         said = [text for fault in target.faults() for text in (fault.title, fault.remark) if text]
     assert [text for text in said if words.name(text) == text] == []
+
+
+def test_an_axis_of_two_rounds_has_no_halves():
+    """Ticks at 1 and 2."""
+    rounds = np.array([1.0, 2.0])
+    for drawn in (
+        plots.noise_against_signal(rounds, rounds, 0.1),
+        plots.epsilon_over_rounds(rounds, rounds, rounds, rounds, budget=4.0, delta=1e-6),
+    ):
+        axes = drawn.axes[0]
+        inside = [tick for tick in axes.get_xticks() if 1 <= tick <= 2]
+        assert inside == [1.0, 2.0]

@@ -1,9 +1,9 @@
 """The rehearsal's HTML report: one file, no network."""
 
 from datetime import UTC, datetime
-from math import log10
 from pathlib import Path
 
+from tactful_lab.plots import power
 from tactful_lab.rehearsal import figures, words
 from tactful_lab.rehearsal.policies import DELTA, NEVER, ORACLE, PRIVATE
 from tactful_lab.rehearsal.run import Estimate, Rehearsal
@@ -85,7 +85,7 @@ def _promise(rehearsal: Rehearsal) -> str:
     """Who keeps the promise, at which δ, and what was spent of it."""
     spent = [f"{row.policy} spent {row.epsilon_spent:.3g}" for row in rehearsal.shown if row.policy in PRIVATE]
     by = "; ".join(spent) or "none of these"
-    return f"central, at δ = 1e{log10(DELTA):.0f}, for policies that learn under it ({by}); others promise nothing"
+    return f"central, at δ = {power(DELTA)}, for policies that learn under it ({by}); others promise nothing"
 
 
 def _table(rehearsal: Rehearsal) -> Section:
