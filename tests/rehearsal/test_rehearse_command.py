@@ -137,6 +137,18 @@ def test_wrong_use_is_one_line_with_a_remedy(flags, needle, tmp_path, monkeypatc
     assert needle in result.stderr
 
 
+def test_a_file_that_cannot_be_written_after_all_is_one_line(tmp_path, monkeypatch):
+    """As when the disk is full: its name, the reason and the remedy; exit code 2."""
+
+    def full(path, *_):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("tactful_lab.rehearsal.page.write", full)
+    result = run("--policy", "random_3", "--html", tmp_path / "r.html")
+    assert result.exit_code == 2
+    assert result.stderr.strip().endswith("r.html: No space left on device; name a file in a folder that takes it")
+
+
 def test_seeds_of_reports_are_named_as_such():
     """Who asks for the seeds from which the project reports is told so."""
     first = World("main", 1, 0).parameters.seeds.reporting_first

@@ -40,8 +40,11 @@ def case(
             found = CASES[name](size, lambda text: status.update(text), lambda text, _: status.update(text))
         if html is not None:
             report.write(html, found)
-    except (TactfulError, OSError) as error:  # the second: a file that could not be written after all
+    except TactfulError as error:
         typer.echo("error: " + " ".join(str(error).split()), err=True)
+        raise typer.Exit(2) from error
+    except OSError as error:
+        typer.echo(f"error: {error.filename}: {error.strerror}; name a file in a folder that takes it", err=True)
         raise typer.Exit(2) from error
     plain = report.as_dict(found, time.monotonic() - began)
     typer.echo(json.dumps(plain, ensure_ascii=False, allow_nan=False)) if as_json else _print(found, html)

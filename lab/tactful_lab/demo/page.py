@@ -102,8 +102,8 @@ def _privacy(story: Story) -> Section:
         f"Claim: over all {options.rounds} rounds a household's whole contribution is protected with ε ≤"
         f" {options.epsilon:g} at δ = {plots.power(options.delta)} (zero-out adjacency, zCDP, exact discrete Gaussian"
         f" noise shared by the hosts), against the server and up to {COLLUDERS} colluding host. Hosts here are app"
-        " backends: each can read the data of its own households. Hyper-parameters were chosen on November, which is not"
-        " charged."
+        " backends: each can read the data of its own households. Hyper-parameters were chosen on November, which is"
+        " not charged."
     )
     numbers = [row.result.round_number for row in opened]
     return Section(

@@ -74,8 +74,11 @@ def rehearse(
         options = Options(world, asked, *budget)
         _check(options, wishes)
         found = _perform(options, wishes)
-    except (TactfulError, OSError) as error:  # the second: a file that could not be written after all
+    except TactfulError as error:
         typer.echo("error: " + " ".join(str(error).split()), err=True)
+        raise typer.Exit(2) from error
+    except OSError as error:
+        typer.echo(f"error: {error.filename}: {error.strerror}; name a file in a folder that takes it", err=True)
         raise typer.Exit(2) from error
     plain = report.as_dict(*found, time.monotonic() - began)
     if as_json:
