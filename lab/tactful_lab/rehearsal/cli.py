@@ -155,6 +155,13 @@ def _bar(weeks: int) -> Iterator[Told]:
         yield lambda text, done: bar.update(task, advance=done, description=text)
 
 
+def _frontier_line(row: dict[str, Any]) -> str:
+    gain, opt_out = row["gain_over_never_minor_per_user_week"]["value"], row["opt_out_share"]["value"]
+    value = f"{row['setting_value']:g}"
+    where = f"{value} a week" if row["setting"] == "pushes_per_week" else f"ν {value}"
+    return f"frontier: {row['family']}, {where}: gain {gain:+.2f}, withdrew {100 * opt_out:.2f} %"
+
+
 def _print(rehearsal: Rehearsal, wishes: _Wishes, plain: dict[str, Any]) -> None:
     options = rehearsal.options
     console = Console(highlight=False, width=max(Console().width, _WIDTH))
@@ -168,10 +175,7 @@ def _print(rehearsal: Rehearsal, wishes: _Wishes, plain: dict[str, Any]) -> None
     first, last = options.seed_range[0], options.seed_range[-1]
     console.print(f"Seeds {first} to {last} ({options.seed_kind}); 95 % intervals, paired by seed.", style="dim")
     for row in plain["frontier"] or ():
-        gain, opt_out = row["gain_over_never_minor_per_user_week"]["value"], row["opt_out_share"]["value"]
-        value = f"{row['setting_value']:g}"
-        where = f"{row['family']}, " + (f"{value} a week" if row["setting"] == "pushes_per_week" else f"ν {value}")
-        console.print(f"frontier: {where}: gain {gain:+.2f}, withdrew {100 * opt_out:.2f} %", markup=False)
+        console.print(_frontier_line(row), markup=False)
     for row in plain["curve"] or ():
         gain = row["gain_over_never_minor_per_user_week"]
         where = f"{row['policy']}, N = {row['n']:,}, ε = {row['central_epsilon']:g}"
