@@ -66,7 +66,8 @@ def _summary(rehearsal: Rehearsal) -> Section:
     base, options = rehearsal.rows[rehearsal.options.against], rehearsal.options
     able = [row for row in rehearsal.shown if row.policy not in (ORACLE,)]
     best = max(able, key=lambda row: rehearsal.gain(row).value)
-    gain, withdrew = rehearsal.gain(best), 100 * best.figure(lambda o: o.opt_out_share).value
+    gain = rehearsal.gain(best)
+    withdrew, theirs = (100 * row.figure(lambda o: o.opt_out_share).value for row in (best, base))
     low, high = f"{gain.low:+.2f}", f"{gain.high:+.2f}"
     pairs = [
         (
@@ -74,7 +75,7 @@ def _summary(rehearsal: Rehearsal) -> Section:
             f"minor units per person and week above no pushes: {best.policy} ({low} to {high})",
         ),
         (f"{rehearsal.gain(base).value:+.2f}", f"of {base.policy}, to which differences are"),
-        (f"{withdrew:.2f} %", f"withdrew under {best.policy}"),
+        (f"{withdrew:.2f} %", f"of the opted-in withdrew under {best.policy}, {theirs:.2f} % under {base.policy}"),
         (f"ε = {options.epsilon:g}", _promise(rehearsal)),
         (f"{options.seed_range[0]}{_TO}{options.seed_range[-1]}", f"seeds ({options.seed_kind})"),
     ]
