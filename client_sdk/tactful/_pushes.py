@@ -5,6 +5,7 @@ import secrets
 from dataclasses import replace
 from datetime import datetime
 
+from tactful._state import DeviceState
 from tactful.clock import from_ms, to_ms
 from tactful.errors import InvalidInput
 from tactful.events import StoredEvent
@@ -74,3 +75,29 @@ def internal_error(now: datetime) -> Decision:
         model_version="none",
         created_at=now,
     )
+
+
+def settled(state: DeviceState, push: PushRecord) -> bool:
+    """Whether the day after the push has been closed: no answer since then is an answer of its own."""
+    closed = state.history.features.next_day
+    return closed is not None and state.today(to_ms(push.at)) < closed - 1
+
+
+def unanswered(state: DeviceState, since: int | None) -> list[str]:
+    """Return the decisions whose promotional pushes were settled without an answer when days were closed just now.
+
+    Most people never dismiss a push, they leave it. To learn from opens and dismissals alone would make everybody look
+    eager and never tired.
+
+    Args:
+        state: of the device, its days closed.
+        since: the first of the days closed just now; None where the history was folded anew: nothing is learned.
+    """
+    if since is None:
+        return []
+    waiting = [(name, push) for name, push in state.pushes.items() if push.outcome in ("", "delivered")]
+    return [
+        name
+        for name, push in waiting
+        if push.kind == "promotional" and settled(state, push) and state.today(to_ms(push.at)) >= since - 1
+    ]

@@ -172,8 +172,12 @@ class Device:
 
     def _ready(self, now: datetime) -> tuple[DeviceState, DeviceView]:
         host, state = self._host, self._state
-        if state.roll(to_ms(now, "now"), host.model):
+        since, now_ms = state.history.features.next_day, to_ms(now, "now")
+        if state.roll(now_ms, host.model):
             host.save_snapshot(state)
+            for decision_id in _pushes.unanswered(state, since):
+                self._learn(state, decision_id, engaged=False)
+            state.roll(now_ms, host.model)
         return state, state.view(now, host.model, host.settings, host.fleet_price_minor)
 
     def _decide(self, candidates: Sequence[Candidate], now: datetime | None, seed: bytes | None) -> Decision:
@@ -218,7 +222,8 @@ class Device:
             message = "no push of that decision is stored on this device"
             raise UnknownDecision(message, field="decision_id", remedy="give the id of a decision made here")
         if OUTCOMES.index(outcome) > (OUTCOMES.index(push.outcome) if push.outcome else -1):
-            first_answer = push.outcome in ("", "delivered") and outcome != "delivered"
+            answers = push.outcome in ("", "delivered") and outcome != "delivered"
+            first_answer = answers and not _pushes.settled(state, push)
             push = replace(push, outcome=outcome)
             self._write(("push", {**push_to_dict(push), "decision_id": decision_id}, decision_id))
             state.pushes[decision_id] = push

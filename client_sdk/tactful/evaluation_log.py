@@ -44,6 +44,8 @@ class Row(NamedTuple):
     dose_short: float
     dose_middle: float
     dose_long: float
+    own_reason: float
+    campaign: float
 
 
 def contributions(host: "Host", plan: RoundPlan, devices: Sequence[int], last: date) -> Floats:
@@ -90,7 +92,7 @@ def decisions(
     if model is None:
         return table
     phi = features_of(host, devices, table.day, table.device, slot.astype(np.int64))
-    return with_predictions(spec, table, model, phi, columns[:, 6:])
+    return with_predictions(spec, table, model, phi, columns[:, 6:9], columns[:, 9:])
 
 
 def features_of(
@@ -169,4 +171,11 @@ def row_of(decision: dict[str, Any], seen: Seen) -> Row | None:
     engaged = (day, slot) in seen.active or (at_open is not None and at_open - at_ms <= OPEN_WINDOW_MS)
     doses = dosage((at_ms - seen.pushes_ms[seen.pushes_ms < at_ms]) / DAY_MS)
     told = (decision["action"] == "send", decision["send_probability"], engaged, name in seen.left)
-    return Row(at_ms, *told, day, slot, *map(float, doses))
+    return Row(at_ms, *told, day, slot, *map(float, doses), *_message_of(decision["candidate"]))
+
+
+def _message_of(candidate: dict[str, Any] | None) -> tuple[float, float]:
+    """Features of the message, as `tactful.model.MESSAGE`; zeros without one."""
+    if candidate is None:
+        return 0.0, 0.0
+    return float(candidate.get("own_reason", False)), float(candidate["campaign"] is not None)

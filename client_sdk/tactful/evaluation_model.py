@@ -4,9 +4,10 @@ Only the released parameters are used, nothing of a person's own layer: the serv
 says nothing that the decision's features do not. A doubly robust estimate holds for any prediction; a good one makes it
 narrower.
 
-With η = α·φ and T = β·φ − κ·D (the public open rate while β is 0), engagement has probability σ(η) without a push and
-σ(η + T) with one; h = σ(h₀ + γ·φ + γ_D·(D + 1)) is the chance that it costs the permission; and the score is
-``value_minor``·(σ(η + T) − σ(η)) − ``opt_out_cost_minor``·h.
+With η = α·φ, m the features of the message and T = β·φ + b·(α·φ + 3) + μ_m·m − κ·D (the public open rate while the
+model knows no effect), engagement has probability σ(η) without a push and σ(η + T) with one; h = σ(h₀ + γ·φ + γ_m·m +
+γ_D·(D + 1)) is the chance that it costs the permission; and the score is ``value_minor``·(σ(η + T) − σ(η)) −
+``opt_out_cost_minor``·h: as in `tactful.scoring`, but for the personal layer and the value head.
 """
 
 from dataclasses import replace
@@ -16,11 +17,16 @@ from numpy.typing import NDArray
 
 from tactful.evaluation import EvaluationSpec, Floats
 from tactful.evaluation_sums import DecisionTable
-from tactful.model import HAZARD_BASE_LOGIT, OPEN_RATE_PRIOR, Model
+from tactful.model import HAZARD_BASE_LOGIT, MESSAGE, OPEN_RATE_PRIOR, Model
 
 
 def with_predictions(
-    spec: EvaluationSpec, table: DecisionTable, model: Model, phi: NDArray[np.float32], doses: Floats
+    spec: EvaluationSpec,
+    table: DecisionTable,
+    model: Model,
+    phi: NDArray[np.float32],
+    doses: Floats,
+    message: Floats | None = None,
 ) -> DecisionTable:
     """Return the table with the model's predictions and scores.
 
@@ -30,11 +36,15 @@ def with_predictions(
         model: as released.
         phi: features of each decision's day and slot, float32 (rows, D).
         doses: dosage before each decision, (rows, 3).
+        message: features of each decision's message, (rows, 2); None: no message has any.
     """
-    forms = phi.astype(np.float64) @ np.column_stack([model.alpha, model.beta, model.hazard])
-    effect = forms[:, 1] - doses @ model.kappa if model.beta.any() else OPEN_RATE_PRIOR
+    said = np.zeros((len(doses), len(MESSAGE))) if message is None else message
+    forms = phi.astype(np.float64) @ np.column_stack([model.alpha, model.effect_weights, model.hazard])
+    known = forms[:, 1] + said @ model.message_effect - doses @ model.kappa
+    effect = known if model.knows_effect else OPEN_RATE_PRIOR
     stay, send = _sigmoid(forms[:, 0]), _sigmoid(forms[:, 0] + effect)
-    hazard = _sigmoid(HAZARD_BASE_LOGIT + forms[:, 2] + (doses + 1.0) @ model.hazard_dosage)
+    leaving = said @ model.message_hazard + (doses + 1.0) @ model.hazard_dosage
+    hazard = _sigmoid(HAZARD_BASE_LOGIT + forms[:, 2] + leaving)
     score = spec.value_minor * (send - stay) - spec.opt_out_cost_minor * hazard
     return replace(table, predicted=np.column_stack([stay, send]), score=score)
 

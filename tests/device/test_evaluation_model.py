@@ -12,7 +12,7 @@ from tactful.evaluation import EvaluationSpec, Target
 from tactful.evaluation_log import decisions
 from tactful.evaluation_model import with_predictions
 from tactful.evaluation_sums import DecisionTable, device_sums
-from tactful.features import DIMENSION
+from tactful.features import DIMENSION, NAMES
 from tactful.model import HAZARD_BASE_LOGIT, OPEN_RATE_PRIOR, Model
 from tactful.testing import FrozenClock
 from tactful.training import build_table
@@ -95,6 +95,29 @@ def test_predictions_written_out(model):
     found = with_predictions(SPEC, table, model, phi, doses)
     wanted = [written_out(model, x, d) for x, d in zip(phi, doses, strict=True)]
     np.testing.assert_allclose(np.column_stack([found.predicted, found.score]), wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.3], ids=["activity alone", "all"])
+def test_predictions_know_the_message_and_the_activity_slope(beta):
+    """Messages and the slope with activity are in the evaluated score as they are in a decision's."""
+    table, phi, doses = rows()
+    phi[:, NAMES.index("always")] = 1.0
+    message = np.random.default_rng(5).integers(0, 2, (len(doses), 2)).astype(float)
+    model = replace(
+        learned(4),
+        beta=np.full(DIMENSION, beta),
+        activity_effect=np.array([-0.2]),
+        message_effect=np.array([0.9, 0.2]),
+        message_hazard=np.array([-0.5, 0.3]),
+    )
+    found = with_predictions(SPEC, table, model, phi, doses, message)
+    for i, (x, d, m) in enumerate(zip(phi.astype(float), doses, message, strict=True)):
+        eta = x @ model.alpha
+        effect = x @ model.beta - 0.2 * (eta + 3.0) + m @ model.message_effect - d @ model.kappa
+        hazard = HAZARD_BASE_LOGIT + x @ model.hazard + m @ model.message_hazard + (d + 1) @ model.hazard_dosage
+        gain = sigmoid(eta + effect) - sigmoid(eta)
+        assert found.predicted[i, 1] == pytest.approx(sigmoid(eta + effect), rel=1e-9)
+        assert found.score[i] == pytest.approx(500.0 * gain - 80.0 * sigmoid(hazard), rel=1e-9, abs=1e-9)
 
 
 def test_a_dearer_push_is_sent_less():
