@@ -146,6 +146,7 @@ def seen_of(vault: "Vault", device: int) -> Seen:
     """Read what became of a device's decisions."""
     pushes = [json.loads(row.data) for row in vault.read(device, "push")]
     left = {push["decision_id"] for push in pushes if push["outcome"] == "opted_out"}
+    left |= _left_unnamed(vault, device, pushes, left)
     times = np.array([push["at"] for push in pushes if push["kind"] == "promotional"], dtype=np.float64)
     active, opened, earned = set[tuple[int, int | None]](), dict[str, int](), dict[str, float]()
     for row in vault.read(device, "event"):
@@ -160,6 +161,23 @@ def seen_of(vault: "Vault", device: int) -> Seen:
     return Seen(active, opened, left, times, earned)
 
 
+def _left_unnamed(vault: "Vault", device: int, pushes: list[dict[str, Any]], named: set[str]) -> set[str]:
+    """Pushes that cost the permission although nobody said so: the newest in the day before an `opt_out`.
+
+    Most people leave in the settings of their phone, which name no push; an opt-out that came with a push's own
+    outcome has its push already.
+    """
+    found = set[str]()
+    for row in vault.read(device, "opt_out"):
+        said = json.loads(row.data)
+        if said["out"] and said["kind"] == "promotional":
+            recent = [push for push in pushes if 0 <= said["at_ms"] - push["at"] <= OPEN_WINDOW_MS]
+            recent = [push for push in recent if push["kind"] == "promotional"]
+            if recent and not named & {push["decision_id"] for push in recent}:
+                found.add(max(recent, key=lambda push: push["at"])["decision_id"])
+    return found
+
+
 def row_of(decision: dict[str, Any], seen: Seen) -> Row | None:
     """The decision as a row; None outside all slots, where no push may leave and nothing is predicted."""
     at_ms, name = to_ms(datetime.fromisoformat(decision["created_at"])), decision["id"]
@@ -171,7 +189,8 @@ def row_of(decision: dict[str, Any], seen: Seen) -> Row | None:
     engaged = (day, slot) in seen.active or (at_open is not None and at_open - at_ms <= OPEN_WINDOW_MS)
     doses = dosage((at_ms - seen.pushes_ms[seen.pushes_ms < at_ms]) / DAY_MS)
     told = (decision["action"] == "send", decision["send_probability"], engaged, name in seen.left)
-    return Row(at_ms, *told, day, slot, *map(float, doses), *_message_of(decision["candidate"]))
+    known = [*map(float, doses), *_message_of(decision["candidate"])]
+    return Row(at_ms, *told, day, slot, *known)
 
 
 def _message_of(candidate: dict[str, Any] | None) -> tuple[float, float]:
