@@ -57,6 +57,16 @@ def expectation(decision: Decision) -> tuple[float, float]:
     return min(max(stated, _LEAST), 1.0 - _LEAST), float(said.get("strain", 0.0))
 
 
+def learn(state: DeviceState, decision: Decision | None, engaged: bool) -> bool:
+    """Let the personal layer learn from an answer, or from none, to a decision; whether there was anything to learn."""
+    if decision is None or decision.slot is None:
+        return False
+    expected, strain = expectation(decision)
+    state.history.personal.update_push(0, decision.slot, expected, engaged, strain)
+    state.forget_day()
+    return True
+
+
 def decision_id(salt: bytes, seed: bytes, moment: datetime) -> bytes:
     """Return the 8 bytes of a decision's id where its seed was given: the same for the same device, time and seed."""
     at = to_ms(moment, "now").to_bytes(8, "big")

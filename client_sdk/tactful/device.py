@@ -223,11 +223,11 @@ class Device:
             raise UnknownDecision(message, field="decision_id", remedy="give the id of a decision made here")
         if OUTCOMES.index(outcome) > (OUTCOMES.index(push.outcome) if push.outcome else -1):
             answers = push.outcome in ("", "delivered") and outcome != "delivered"
-            first_answer = answers and not _pushes.settled(state, push)
+            first_answer = answers and push.kind == "promotional" and not _pushes.settled(state, push)
             push = replace(push, outcome=outcome)
             self._write(("push", {**push_to_dict(push), "decision_id": decision_id}, decision_id))
             state.pushes[decision_id] = push
-            if first_answer and PERSONAL in state.granted and push.kind == "promotional":
+            if first_answer and PERSONAL in state.granted:
                 self._learn(state, decision_id, outcome in ("opened", "converted"))
         if outcome == "opted_out":
             self.opt_out("promotional")
@@ -238,11 +238,7 @@ class Device:
         return True
 
     def _learn(self, state: DeviceState, decision_id: str, engaged: bool) -> None:
-        decision = self._find(decision_id)
-        if decision is not None and decision.slot is not None:
-            expected, strain = _pushes.expectation(decision)
-            state.history.personal.update_push(0, decision.slot, expected, engaged, strain)
-            state.forget_day()
+        if _pushes.learn(state, self._find(decision_id), engaged):
             self._host.save_snapshot(state)
 
     # What the person says
