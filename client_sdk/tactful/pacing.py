@@ -138,8 +138,10 @@ def _frequency(view: DeviceView, rested: Outlook) -> Frequency:
     plain, own = (usual_opening(view, rested, message_features(own_reason, False)) for own_reason in (False, True))
     most, price = view.settings.guardrails.max_per_week, view.fleet_price_minor
     k, with_reason = (steady.best_frequency(steady.steady_utility(usual, costs, most), price) for usual in (plain, own))
-    future, dose = steady.future_cost(plain, costs, k), steady.dose_price(plain, costs, k)
-    return Frequency(int(max(k[0], with_reason[0])), float(future[0]), float(dose[0]))
+    factor, wanted = view.settings.future_cost_factor, int(max(k[0], with_reason[0]))
+    future, dose = factor * steady.future_cost(plain, costs, k), factor * steady.dose_price(plain, costs, k)
+    budget = min(most, wanted + view.settings.budget_slack) if wanted else 0
+    return Frequency(budget, float(future[0]), float(dose[0]))
 
 
 def usual_opening(view: DeviceView, rested: Outlook, message: Array) -> steady.Rested:

@@ -56,6 +56,10 @@ class PolicySettings:
             budget, which belongs to the device and not to today's candidates.
         opt_out_cost_minor: ``C_out``, what losing the permission to push costs.
         fatigue_minor_per_dose: price of one unit of dosage (mean over its half-lives) at the moment of sending.
+        future_cost_factor: what a push takes from those after it, F(k), is multiplied by this where the model knows an
+            effect; 1.5 did best in rehearsal, since the score takes visits that a push merely moves for gained ones.
+        budget_slack: pushes by which the weekly budget exceeds the best k there, so that a good week may be used; 5 did
+            best in rehearsal, under a cap of 14 a week.
         discount_per_day: what a slot one day later is worth relative to now.
         prior_effect_deviation: standard deviation of the prior effect on the logit scale; drives exploration until
             pushes have been answered.
@@ -74,6 +78,8 @@ class PolicySettings:
     reference_value_minor: float = 1000.0
     opt_out_cost_minor: float = 200.0
     fatigue_minor_per_dose: float = 0.05
+    future_cost_factor: float = 1.0
+    budget_slack: int = 0
     discount_per_day: float = 0.9
     prior_effect_deviation: float = 0.05
     exploration: bool = True
@@ -98,6 +104,7 @@ class PolicySettings:
         positive(novelty_half_life_d=self.novelty_half_life_d, feedback_d=self.feedback_d)
         for name in ("opt_out_cost_minor", "fatigue_minor_per_dose", "pacing_step_minor", "fleet_price_ceiling_minor"):
             _between(0, 1e12, **{name: getattr(self, name)})
+        _between(0, 100, future_cost_factor=self.future_cost_factor, budget_slack=self.budget_slack)
         fraction(propensity_floor=self.propensity_floor, propensity_ceiling=self.propensity_ceiling)
         fraction(micro_randomised_propensity=self.micro_randomised_propensity)
         for name in ("never_push_fraction", "micro_randomised_fraction", "unknown_interest", "minimum_interest"):
