@@ -23,6 +23,8 @@ SHOWN = (
     ),
     *("local_only", "thompson_no_fatigue", "central", "tactful, ε = 4"),
 )
+OFFSETS = {"tactful, ε = 4": (8, -4), "central": (-38, -11), "local_only": (-52, -2)}
+"""Where the labels go of policies that lie side by side."""
 SIZES = (500, 2_000, 10_000, 100_000)
 
 
@@ -49,7 +51,9 @@ def _frontier(axes: Axes, values: Values) -> bool:
         ends = [[y - values[f"{head} · {GAIN}, 95 % low"]], [values[f"{head} · {GAIN}, 95 % high"] - y]]
         colour = style.BLUE if name.startswith("tactful") else style.GREY
         axes.errorbar([x], [y], yerr=ends, fmt=style.MARKERS[i % len(style.MARKERS)], color=colour, capsize=2)
-        axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8, color=style.MUTED)
+        axes.annotate(
+            name, (x, y), xytext=OFFSETS.get(name, (6, 4)), textcoords="offset points", fontsize=8, color=style.MUTED
+        )
     axes.set(xlabel="opted out in eight weeks", ylabel="gain over never, minor units per user-week")
     axes.set_title("What a policy brings, and whom it drives away")
     axes.xaxis.set_major_formatter(PercentFormatter(100, symbol=" %"))
