@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tactful.errors import InvalidInput, UnknownPurpose
 
+PERSONALISATION: Final = "on_device_personalisation"
 PURPOSES: Final[Mapping[str, str]] = {
     "analytics": "numbers about the use of the app, on the device only",
     "federated_learning": "taking part in rounds: a masked, noised contribution leaves",
